@@ -10,6 +10,7 @@ import (
 type Status struct {
 	MessageType string    `json:"message_type"` // "status"
 	Time        time.Time `json:"time"`
+	UDID        string    `json:"udid,omitempty"` // of a Tag
 	Phase       string    `json:"phase,omitempty"`
 	Kind        Kind      `json:"kind,omitempty"` // of a sentence; absent when a phase begins
 	Text        string    `json:"text"`
@@ -19,6 +20,7 @@ type Status struct {
 type Progress struct {
 	MessageType    string    `json:"message_type"` // "progress"
 	Time           time.Time `json:"time"`
+	UDID           string    `json:"udid,omitempty"` // of a Tag
 	Phase          string    `json:"phase"`
 	Percent        *float64  `json:"percent,omitempty"` // 0 to 100; absent when unknown
 	Files          int64     `json:"files"`
@@ -34,6 +36,7 @@ type Progress struct {
 type JSON struct {
 	emit  func(any)
 	every time.Duration
+	id    string
 
 	mu      sync.Mutex // guards what is below
 	phase   string
@@ -42,9 +45,14 @@ type JSON struct {
 }
 
 // NewJSON hands every value to emit, counters at most once in every. emit is
-// never called by two goroutines at once.
+// called by as many goroutines at once as there are Tags.
 func NewJSON(emit func(any), every time.Duration) *JSON {
 	return &JSON{emit: emit, every: every}
+}
+
+// Tag returns a Reporter whose values carry udid.
+func (j *JSON) Tag(udid string) Reporter {
+	return &JSON{emit: j.emit, every: j.every, id: udid}
 }
 
 // Phase emits a Status.
@@ -54,7 +62,9 @@ func (j *JSON) Phase(name, text string) {
 	now := time.Now()
 	j.phase, j.printed = name, time.Time{}
 	j.meter.reset(now)
-	j.emit(Status{MessageType: "status", Time: now.UTC(), Phase: name, Text: text})
+	if text != "" {
+		j.emit(Status{MessageType: "status", Time: now.UTC(), UDID: j.id, Phase: name, Text: text})
+	}
 }
 
 // Update emits a Progress now and then.
@@ -67,7 +77,7 @@ func (j *JSON) Update(c Counters) {
 		return
 	}
 	j.printed = now
-	p := Progress{MessageType: "progress", Time: now.UTC(), Phase: j.phase, Files: c.Files, FilesTotal: c.FilesTotal, Bytes: c.Bytes, BytesTotal: c.BytesTotal,
+	p := Progress{MessageType: "progress", Time: now.UTC(), UDID: j.id, Phase: j.phase, Files: c.Files, FilesTotal: c.FilesTotal, Bytes: c.Bytes, BytesTotal: c.BytesTotal,
 		BytesPerSecond: int64(j.meter.rate(now)), SecondsLeft: int64(j.meter.left(now).Seconds()), Current: c.Current}
 	if done, known := c.fraction(); known {
 		percent := math.Round(done*1000) / 10
@@ -80,7 +90,7 @@ func (j *JSON) Update(c Counters) {
 func (j *JSON) Say(kind Kind, text string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.emit(Status{MessageType: "status", Time: time.Now().UTC(), Phase: j.phase, Kind: kind, Text: text})
+	j.emit(Status{MessageType: "status", Time: time.Now().UTC(), UDID: j.id, Phase: j.phase, Kind: kind, Text: text})
 }
 
 // Close does nothing.

@@ -3,6 +3,7 @@ package progress
 import (
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 )
@@ -29,7 +30,7 @@ func NewPlain(w io.Writer, every time.Duration, verbose bool) *Plain {
 func (p *Plain) Phase(_, text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if text != p.text {
+	if text != p.text && text != "" {
 		fmt.Fprintln(p.w, text)
 	}
 	p.text, p.printed = text, time.Now()
@@ -42,26 +43,26 @@ func (p *Plain) Update(c Counters) {
 	defer p.mu.Unlock()
 	now := time.Now()
 	p.meter.update(c, now)
-	if now.Sub(p.printed) < p.every {
+	if p.text == "" || now.Sub(p.printed) < p.every {
 		return
 	}
 	p.printed = now
-	v := view{text: p.text + ":", counters: c, rate: p.meter.rate(now), left: p.meter.left(now), elapsed: now.Sub(p.meter.started)}
+	v := view{text: p.text, counters: c, rate: p.meter.rate(now), left: p.meter.left(now), elapsed: now.Sub(p.meter.started)}
 	fmt.Fprintln(p.w, v.sentence())
 }
 
 // sentence is the view without a bar and of any width.
 func (v view) sentence() string {
-	s := v.text
+	var parts []string
 	if done, known := v.counters.fraction(); known {
-		s += fmt.Sprintf(" %d%%", int(done*100))
+		parts = append(parts, fmt.Sprintf("%d%%", int(done*100)))
 	}
 	for _, part := range []string{v.bytes(), v.files(), v.speed(), v.timeLeft()} {
 		if part != "" {
-			s += "  " + part
+			parts = append(parts, part)
 		}
 	}
-	return s
+	return v.text + ": " + strings.Join(parts, ", ")
 }
 
 // Say prints the sentence.

@@ -4,6 +4,8 @@ package progress
 type Reporter interface {
 	// Phase begins a part of the work. name is a constant word for programs,
 	// text says the same to people. The counters of the last phase are gone.
+	// Empty text ends the last phase without a new one: call it before asking
+	// a question.
 	Phase(name, text string)
 	// Update replaces the counters of the phase.
 	Update(c Counters)

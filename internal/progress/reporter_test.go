@@ -26,7 +26,7 @@ func TestPlain(t *testing.T) {
 	want := `Waiting for the passcode
 Enter the passcode on the iPhone.
 Receiving files
-Receiving files: 50%  3.0 kB of 6.0 kB  2 files
+Receiving files: 50%, 3.0 kB of 6.0 kB, 2 files
 One file could not be read.
 `
 	if b.String() != want {

@@ -56,6 +56,9 @@ func (t *Terminal) Phase(_, text string) {
 	now := time.Now()
 	t.text = text
 	t.meter.reset(now)
+	if text == "" {
+		t.clearLocked()
+	}
 	t.drawLocked(now)
 }
 
