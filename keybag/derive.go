@@ -51,16 +51,16 @@ func (p kdf) derive(ctx context.Context, password string) ([]byte, error) {
 	secret := []byte(password)
 	if p.dpSalt != nil && p.rounds > 0 {
 		var err error
-		if secret, err = pbkdf2(ctx, sha256.New, secret, p.dpSalt, p.rounds, KeySize); err != nil {
+		if secret, err = deriveKey(ctx, sha256.New, secret, p.dpSalt, p.rounds, KeySize); err != nil {
 			return nil, err
 		}
 	}
-	return pbkdf2(ctx, sha1.New, secret, p.salt, p.iterations, KeySize)
+	return deriveKey(ctx, sha1.New, secret, p.salt, p.iterations, KeySize)
 }
 
-// pbkdf2 is RFC 8018 section 5.2. The standard library's cannot be stopped, and
-// ten million rounds are too many to leave running for nobody.
-func pbkdf2(ctx context.Context, newHash func() hash.Hash, password, salt []byte, rounds uint32, keyLen int) ([]byte, error) {
+// deriveKey is PBKDF2, RFC 8018 section 5.2. The standard library's cannot be
+// stopped, and ten million rounds are too many to leave running for nobody.
+func deriveKey(ctx context.Context, newHash func() hash.Hash, password, salt []byte, rounds uint32, keyLen int) ([]byte, error) {
 	const roundsPerCheck = 1 << 14 // a few milliseconds
 	mac := hmac.New(newHash, password)
 	var key, u []byte

@@ -16,9 +16,10 @@ const KeySize = 32
 // key" and every use of it fails or, where no error can be returned, gives a
 // reader that fails.
 type Key struct {
-	// A pointer, because fmt does not ask the Format method of a value in an
-	// unexported field: it would print an array, but of a pointer the address.
-	value *[KeySize]byte
+	// A function, because fmt does not ask the Format method of a value in an
+	// unexported field: it would print bytes, but of a function only the address.
+	// It also makes comparing with == an error of the compiler.
+	value func() *[KeySize]byte
 }
 
 // NewKey copies b, which must have 32 bytes.
@@ -26,7 +27,7 @@ func NewKey(b []byte) (Key, error) {
 	if len(b) != KeySize {
 		return Key{}, fmt.Errorf("make key: %d bytes, want %d", len(b), KeySize)
 	}
-	return Key{(*[KeySize]byte)(append([]byte(nil), b...))}, nil
+	return wrapBytes([KeySize]byte(b)), nil
 }
 
 // RandomKey takes a new key from random; nil means crypto/rand.
@@ -35,8 +36,10 @@ func RandomKey(random io.Reader) (Key, error) {
 	if _, err := io.ReadFull(orCryptoRand(random), b[:]); err != nil {
 		return Key{}, fmt.Errorf("make key: read random bytes: %w", err)
 	}
-	return Key{&b}, nil
+	return wrapBytes(b), nil
 }
+
+func wrapBytes(b [KeySize]byte) Key { return Key{func() *[KeySize]byte { return &b }} }
 
 func orCryptoRand(r io.Reader) io.Reader {
 	if r == nil {
@@ -47,10 +50,7 @@ func orCryptoRand(r io.Reader) io.Reader {
 
 // Reveal returns a copy of the key. Call it only where the bytes are used.
 func (k Key) Reveal() []byte {
-	if k.value == nil {
-		return nil
-	}
-	return append([]byte(nil), k.value[:]...)
+	return append([]byte(nil), k.bytes()...)
 }
 
 // IsZero tells whether there is no key.
@@ -65,7 +65,7 @@ func (k Key) bytes() []byte {
 	if k.value == nil {
 		return nil
 	}
-	return k.value[:]
+	return k.value()[:]
 }
 
 const redacted = "[redacted]"
