@@ -1,0 +1,5 @@
+//go:build !windows
+
+package devicelink
+
+func diskFull(error) bool { return false }

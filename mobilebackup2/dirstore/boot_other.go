@@ -1,0 +1,6 @@
+//go:build !linux && !darwin
+
+package dirstore
+
+// bootID is unknown here.
+func bootID() string { return "" }

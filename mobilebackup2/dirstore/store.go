@@ -1,0 +1,401 @@
+package dirstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/keepsake-backup/keepsake/mobilebackup2"
+)
+
+// Options of Open. The zero value is right for backups.
+type Options struct {
+	// SyncEachFile makes every file durable as it arrives. It is slower by far
+	// and there to measure what it costs.
+	SyncEachFile bool
+}
+
+// Store is a folder of backups. It is used by one goroutine.
+type Store struct {
+	root    *os.Root
+	opt     Options
+	dirs    map[string]*dir
+	open    int  // directory handles
+	unsaved bool // file contents have been written since the last settle
+	renamed bool // names have changed since then
+	lock    *folderLock
+}
+
+var (
+	_ mobilebackup2.Store      = (*Store)(nil)
+	_ mobilebackup2.FreeSpacer = (*Store)(nil)
+	_ mobilebackup2.Copier     = (*Store)(nil)
+)
+
+const (
+	dirPerm  = 0o700 // a backup is private, even the names in it
+	filePerm = 0o600
+
+	// tempPrefix marks files that are being written; listings leave them out.
+	tempPrefix = ".keepsake-"
+
+	// maxHandles bounds the directories kept open: a backup writes into 256 in
+	// turn and many phones may be backed up at once.
+	maxHandles = 300
+)
+
+// Open opens the folder, which must exist.
+func Open(folder string, opt Options) (*Store, error) {
+	root, err := os.OpenRoot(folder)
+	if err != nil {
+		return nil, fmt.Errorf("open backup folder: %w", err)
+	}
+	return &Store{root: root, opt: opt, dirs: map[string]*dir{}}, nil
+}
+
+// Close releases the folder and its lock. What is not durable yet stays so,
+// which the lock file remembers; only where the system does not tell one start
+// of the machine from the next, Close has to make it durable.
+func (s *Store) Close() error {
+	var err error
+	if s.lock != nil && !s.lock.shared && bootID() == "" {
+		err = s.settle()
+	}
+	s.closeHandles()
+	err = errors.Join(err, s.unlock())
+	return errors.Join(err, s.root.Close())
+}
+
+// check refuses what is no path of a store. The phone's paths have been checked
+// before; this catches our own mistakes.
+func check(p string) error {
+	if !fs.ValidPath(p) || p == "." {
+		return fmt.Errorf("%w: path %q", fs.ErrInvalid, p)
+	}
+	return nil
+}
+
+func split(p string) (dir, name string) {
+	i := strings.LastIndexByte(p, '/')
+	if i < 0 {
+		return ".", p
+	}
+	return p[:i], p[i+1:]
+}
+
+// at gives the folder p with an open handle, made when missing if mk is set.
+func (s *Store) at(p string, mk bool) (*dir, error) {
+	d := s.dirs[p]
+	if d != nil && d.handle != nil {
+		return d, nil
+	}
+	if s.open >= maxHandles {
+		s.closeHandles()
+	}
+	h, err := openDir(s.root, p)
+	if isTooMany(err) {
+		s.closeHandles()
+		h, err = openDir(s.root, p)
+	}
+	fresh := false
+	if mk && errors.Is(err, fs.ErrNotExist) {
+		if err := s.mkdirAll(p); err != nil {
+			return nil, err
+		}
+		fresh = true
+		h, err = openDir(s.root, p)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if d == nil || fresh {
+		d = s.entry(p)
+	}
+	d.handle = h
+	s.open++
+	return d, nil
+}
+
+func (s *Store) entry(p string) *dir {
+	d := s.dirs[p]
+	if d == nil {
+		d = &dir{path: strings.Clone(p)}
+		s.dirs[d.path] = d
+	}
+	return d
+}
+
+func (s *Store) closeHandles() {
+	for _, d := range s.dirs {
+		d.closeHandle()
+	}
+	s.open = 0
+}
+
+// mkdirAll makes p and what is missing above it; their listings are known to be
+// empty from the start.
+func (s *Store) mkdirAll(p string) error {
+	err := s.root.Mkdir(p, dirPerm)
+	if errors.Is(err, fs.ErrNotExist) {
+		parent, _ := split(p)
+		if parent == "." {
+			return cause(err)
+		}
+		if err := s.mkdirAll(parent); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		err = s.root.Mkdir(p, dirPerm)
+	}
+	if err != nil {
+		return cause(err)
+	}
+	s.renamed = true
+	d := s.entry(p)
+	d.learn()
+	parent, name := split(p)
+	if pd := s.dirs[parent]; pd != nil && pd.known {
+		pd.add(mobilebackup2.Entry{Name: name, Dir: true, ModTime: time.Now()})
+	}
+	return nil
+}
+
+// Mkdir makes a folder; one that is there is fs.ErrExist.
+func (s *Store) Mkdir(_ context.Context, p string) error {
+	if err := check(p); err != nil {
+		return err
+	}
+	if d := s.dirs[p]; d != nil && d.handle != nil {
+		return fs.ErrExist
+	}
+	return s.mkdirAll(p)
+}
+
+// ReadDir lists a folder, from memory when it can.
+func (s *Store) ReadDir(_ context.Context, p string) ([]mobilebackup2.Entry, error) {
+	if err := check(p); err != nil {
+		return nil, err
+	}
+	d := s.dirs[p]
+	if d == nil || !d.known {
+		// The listing is read into a new entry, so that a failure leaves no half.
+		list, err := readDir(s.root, p)
+		if err != nil {
+			return nil, cause(err)
+		}
+		d = s.entry(p)
+		d.learn()
+		for _, e := range list {
+			d.add(e)
+		}
+	}
+	return d.entries(), nil
+}
+
+// Remove takes p away, with everything below when it is a folder.
+func (s *Store) Remove(_ context.Context, p string) error {
+	if err := check(p); err != nil {
+		return err
+	}
+	parent, name := split(p)
+	if s.dirs[p] == nil {
+		d, err := s.at(parent, false)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return cause(err)
+		}
+		err = d.handle.remove(name)
+		if err == nil || errors.Is(err, fs.ErrNotExist) {
+			s.gone(d, name)
+			return nil
+		}
+	}
+	s.forget(p)
+	if err := s.root.RemoveAll(p); err != nil {
+		return cause(err)
+	}
+	if d := s.dirs[parent]; d != nil {
+		s.gone(d, name)
+	}
+	return nil
+}
+
+func (s *Store) gone(d *dir, name string) {
+	s.renamed = true
+	d.drop(name)
+}
+
+// forget drops what is remembered of p and of everything below it.
+func (s *Store) forget(p string) {
+	for key, d := range s.dirs {
+		if key == p || strings.HasPrefix(key, p) && key[len(p)] == '/' {
+			if d.handle != nil {
+				d.closeHandle()
+				s.open--
+			}
+			delete(s.dirs, key)
+		}
+	}
+}
+
+// Rename moves from to to, over what is there.
+func (s *Store) Rename(ctx context.Context, from, to string) error {
+	if err := errors.Join(check(from), check(to)); err != nil {
+		return err
+	}
+	if from == to {
+		return nil
+	}
+	if s.unsaved && isIndex(to) {
+		if err := s.settle(); err != nil {
+			return err
+		}
+	}
+	fromDir, fromName := split(from)
+	toDir, toName := split(to)
+	src, err := s.at(fromDir, false)
+	if err != nil {
+		return cause(err)
+	}
+	dst, err := s.at(toDir, false)
+	if errors.Is(err, fs.ErrNotExist) {
+		// Make no folder for what is not there.
+		if _, err := src.handle.stat(fromName); err != nil {
+			return cause(err)
+		}
+		dst, err = s.at(toDir, true)
+	}
+	if err != nil {
+		return cause(err)
+	}
+	if src.handle == nil { // closed to make room for dst
+		if src, err = s.at(fromDir, false); err != nil {
+			return cause(err)
+		}
+	}
+	folder := s.dirs[from] != nil || s.dirs[to] != nil
+	if err := renameAt(s.root, src, fromName, dst, toName); err != nil {
+		if errors.Is(err, fs.ErrNotExist) || !inTheWay(err) {
+			return cause(err)
+		}
+		// A folder stands where a file goes, or the other way round.
+		folder = true
+		if err := s.root.RemoveAll(to); err != nil {
+			return cause(err)
+		}
+		if err := renameAt(s.root, src, fromName, dst, toName); err != nil {
+			return cause(err)
+		}
+	}
+	s.renamed = true
+	if folder {
+		s.forget(from)
+		s.forget(to)
+	}
+	s.carry(src, fromName, dst, toName)
+	return nil
+}
+
+// carry moves what the listings know.
+func (s *Store) carry(src *dir, fromName string, dst *dir, toName string) {
+	e, ok := src.get(fromName)
+	src.drop(fromName)
+	if !dst.known {
+		return
+	}
+	if !ok {
+		var err error
+		if e, err = dst.handle.stat(toName); err != nil {
+			dst.unlearn() // read again when it is asked for
+			return
+		}
+	}
+	e.Name = toName
+	dst.add(e)
+}
+
+// Open opens a file for reading.
+func (s *Store) Open(_ context.Context, p string) (io.ReadCloser, int64, error) {
+	if err := check(p); err != nil {
+		return nil, 0, err
+	}
+	parent, name := split(p)
+	d, err := s.at(parent, false)
+	if err != nil {
+		return nil, 0, cause(err)
+	}
+	r, size, err := d.handle.openRead(name)
+	if err != nil {
+		return nil, 0, cause(err)
+	}
+	return r, size, nil
+}
+
+// Copy copies a file, or a folder with everything in it, and makes it durable.
+func (s *Store) Copy(ctx context.Context, from, to string) error {
+	if err := errors.Join(check(from), check(to)); err != nil {
+		return err
+	}
+	if to == from || strings.HasPrefix(to, from+"/") {
+		return fmt.Errorf("%w: copy of a folder into itself", fs.ErrInvalid)
+	}
+	fsys := s.root.FS()
+	err := fs.WalkDir(fsys, from, func(p string, e fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return cause(err)
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		}
+		target := path.Join(to, strings.TrimPrefix(p[len(from):], "/"))
+		if e.IsDir() {
+			if err := s.Mkdir(ctx, target); !errors.Is(err, fs.ErrExist) {
+				return err
+			}
+			return nil
+		}
+		if !e.Type().IsRegular() || strings.HasPrefix(e.Name(), tempPrefix) {
+			return nil
+		}
+		f, err := fsys.Open(p)
+		if err != nil {
+			return cause(err)
+		}
+		defer f.Close()
+		return s.Put(ctx, target, f)
+	})
+	if err != nil {
+		return err
+	}
+	return s.settle()
+}
+
+// FreeSpace is what the file system of the folder has left for this user, in bytes.
+func (s *Store) FreeSpace(context.Context) (int64, error) { return freeSpace(s.root) }
+
+// cause takes the operation and host path of the standard library off an
+// error: callers name their own paths.
+func cause(err error) error {
+	var pathErr *fs.PathError
+	var linkErr *os.LinkError
+	switch {
+	case errors.As(err, &pathErr):
+		return pathErr.Err
+	case errors.As(err, &linkErr):
+		return linkErr.Err
+	}
+	return err
+}
+
+// isIndex tells whether p is one of the files beside the folders of a backup.
+func isIndex(p string) bool {
+	_, name, ok := strings.Cut(p, "/")
+	return ok && !strings.Contains(name, "/") && (strings.HasSuffix(name, ".plist") || strings.HasPrefix(name, "Manifest."))
+}
