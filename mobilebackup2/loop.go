@@ -232,6 +232,10 @@ func (l *loop) handle(ctx context.Context, m devicelink.Message) error {
 	case devicelink.Download:
 		l.progress(m.Progress)
 		return l.download(ctx, m)
+	case devicelink.List:
+		if l.store != nil {
+			return l.list(ctx, m)
+		}
 	}
 	code, text, payload := l.ask(ctx, m)
 	return l.dl.Answer(ctx, code, text, payload)
@@ -247,8 +251,6 @@ func (l *loop) ask(ctx context.Context, m devicelink.Message) (devicelink.Status
 		return l.freeSpace(ctx)
 	case devicelink.Purge:
 		return l.purge(ctx, m)
-	case devicelink.List:
-		return l.list(ctx, m)
 	case devicelink.MakeDir:
 		return l.one(ctx, "create folder", l.store.Mkdir, m.Path)
 	case devicelink.Move:
@@ -292,21 +294,22 @@ func (l *loop) purge(ctx context.Context, m devicelink.Purge) (devicelink.Status
 	return devicelink.StatusOK, "", max(n, 0)
 }
 
-func (l *loop) list(ctx context.Context, m devicelink.List) (devicelink.Status, string, any) {
+func (l *loop) list(ctx context.Context, m devicelink.List) error {
 	if l.committed {
 		l.enter(Verifying)
 	} else {
 		l.enter(Preparing)
 	}
-	if !l.allowed("list", m.Path) {
-		return refusal()
+	code, text, payload := refusal()
+	if l.allowed("list", m.Path) {
+		entries, err := l.store.ReadDir(ctx, m.Path)
+		if err == nil || errors.Is(err, fs.ErrNotExist) {
+			// A folder that is not there is listed as empty, as the field does.
+			return l.dl.AnswerList(ctx, entries)
+		}
+		code, text, payload = l.failed("list", m.Path, err)
 	}
-	entries, err := l.store.ReadDir(ctx, m.Path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return l.failed("list", m.Path, err)
-	}
-	// A folder that is not there is listed as empty, as the field does.
-	return devicelink.StatusOK, "", listing(entries)
+	return l.dl.Answer(ctx, code, text, payload)
 }
 
 func (l *loop) move(ctx context.Context, m devicelink.Move) (devicelink.Status, string, any) {

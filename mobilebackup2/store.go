@@ -3,7 +3,8 @@ package mobilebackup2
 import (
 	"context"
 	"io"
-	"time"
+
+	"github.com/keepsake-backup/keepsake/devicelink"
 )
 
 // Store is the computer's side of a backup as the phone sees it: a tree of
@@ -35,12 +36,7 @@ type Store interface {
 }
 
 // Entry is one line of a listing.
-type Entry struct {
-	Name    string
-	Dir     bool
-	Size    int64     // bytes; 0 of a folder
-	ModTime time.Time // of the contents, to the second at least
-}
+type Entry = devicelink.Entry
 
 // FreeSpacer is a Store that knows how many bytes it can still take.
 type FreeSpacer interface {
