@@ -101,6 +101,7 @@ const (
 	PairingDialogResponsePending        Error = "PairingDialogResponsePending"
 	MissingHostID                       Error = "MissingHostID"
 	InvalidHostID                       Error = "InvalidHostID"
+	InvalidConnection                   Error = "InvalidConnection"
 	SessionActive                       Error = "SessionActive"
 	SessionInactive                     Error = "SessionInactive"
 	MissingSessionID                    Error = "MissingSessionID"
