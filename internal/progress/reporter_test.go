@@ -138,7 +138,7 @@ func TestTerminal_concurrent(t *testing.T) {
 }
 
 func TestWrap(t *testing.T) {
-	got := wrap("The phone asks for its passcode.\nThen it starts.", 14)
+	got := Wrap("The phone asks for its passcode.\nThen it starts.", 14)
 	if want := "The phone asks\nfor its\npasscode.\nThen it\nstarts."; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}

@@ -77,7 +77,7 @@ func (t *Terminal) Say(kind Kind, text string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.clearLocked()
-	fmt.Fprintln(t.w, wrap(text, t.columns()))
+	fmt.Fprintln(t.w, Wrap(text, t.columns()))
 	t.drawLocked(time.Now())
 }
 
@@ -111,9 +111,9 @@ func (t *Terminal) clearLocked() {
 	}
 }
 
-// wrap breaks text between words so that no line is longer than width, where
-// words allow.
-func wrap(text string, width int) string {
+// Wrap breaks text between words so that no line is longer than width, where
+// words allow. Line ends in text stay.
+func Wrap(text string, width int) string {
 	var b strings.Builder
 	for i, paragraph := range strings.Split(text, "\n") {
 		if i > 0 {
