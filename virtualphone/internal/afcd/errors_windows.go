@@ -1,0 +1,11 @@
+package afcd
+
+import (
+	"errors"
+
+	"golang.org/x/sys/windows"
+)
+
+func isNoSpace(err error) bool { return errors.Is(err, windows.ERROR_DISK_FULL) }
+
+func isNotEmpty(err error) bool { return errors.Is(err, windows.ERROR_DIR_NOT_EMPTY) }
