@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // ErrMalformed is wrapped by every error about bytes that are not what they
@@ -204,7 +205,11 @@ func (p *bplist) real(o object) (float64, error) {
 func (p *bplist) text(o object) (string, error) {
 	switch o.kind {
 	case kindASCII:
-		return string(p.bytes(o)), nil
+		// Some writers put UTF-8 here.
+		if raw := p.bytes(o); utf8.Valid(raw) {
+			return string(raw), nil
+		}
+		return "", fmt.Errorf("%w: string is not UTF-8", ErrMalformed)
 	case kindUTF16:
 		raw := p.bytes(o)
 		units := make([]uint16, o.n)

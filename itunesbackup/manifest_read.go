@@ -28,9 +28,10 @@ func (e *RowError) Unwrap() error { return e.Err }
 var ErrPlaceholder = errors.New("placeholder of an unfinished backup")
 
 // rowColumns selects what scanRow takes, each in its type and no longer than
-// allowed plus one, so that a hostile cell costs no memory.
-var rowColumns = fmt.Sprintf(`CAST(substr(fileID, 1, 64) AS TEXT), CAST(substr(domain, 1, %d) AS TEXT), CAST(substr(relativePath, 1, %d) AS TEXT),
-	CAST(flags AS INTEGER), CASE WHEN length(CAST(file AS BLOB)) <= %d THEN CAST(file AS BLOB) END, length(file)`,
+// allowed plus one, so that a hostile cell costs no memory. As text SQLite would
+// end a name at its first NUL.
+var rowColumns = fmt.Sprintf(`substr(CAST(fileID AS BLOB), 1, 64), substr(CAST(domain AS BLOB), 1, %d), substr(CAST(relativePath AS BLOB), 1, %d),
+	domain IS NULL OR relativePath IS NULL, CAST(flags AS INTEGER), CASE WHEN length(CAST(file AS BLOB)) <= %d THEN CAST(file AS BLOB) END, length(file)`,
 	maxDomainLen+1, maxPathLen+1, maxMBFileLen)
 
 // recordsPerPage is how many rows Records reads before it gives up the
@@ -85,7 +86,7 @@ func (m *Manifest) page(ctx context.Context, page []row, first, last int64) ([]r
 	var c cells
 	for rows.Next() {
 		var r row
-		if err := rows.Scan(&r.number, &c.id, &c.domain, &c.path, &c.flags, &c.file, &c.fileLen); err != nil {
+		if err := rows.Scan(&r.number, &c.id, &c.domain, &c.path, &c.placeholder, &c.flags, &c.file, &c.fileLen); err != nil {
 			return page, databaseError(ctx, err)
 		}
 		r.Record, r.err = m.record(&c)
@@ -101,6 +102,7 @@ func (m *Manifest) page(ctx context.Context, page []row, first, last int64) ([]r
 type cells struct {
 	id, domain, path, file sql.RawBytes
 	flags, fileLen         sql.NullInt64
+	placeholder            bool // said apart: the driver gives an empty text as nil, too
 }
 
 // record checks and decodes a row; err is nil or a *RowError.
@@ -116,14 +118,14 @@ func (m *Manifest) decode(c *cells, r *Record) (err error) {
 	if r.ID, err = ParseFileID(string(c.id)); err != nil {
 		return err
 	}
-	if c.domain == nil || c.path == nil {
+	if c.placeholder {
 		return ErrPlaceholder
 	}
 	if err := CheckPath(r.Domain, r.RelativePath); err != nil {
 		return fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
 	if c.file == nil {
-		if c.fileLen.Valid {
+		if c.fileLen.Int64 > maxMBFileLen {
 			return fmt.Errorf("%w: file column of %d bytes, at most %d", ErrMalformed, c.fileLen.Int64, maxMBFileLen)
 		}
 		return fmt.Errorf("%w: no file column", ErrMalformed)
@@ -161,7 +163,7 @@ func (m *Manifest) getWhere(ctx context.Context, where string, args ...any) (Rec
 		return Record{}, false, nil
 	}
 	var c cells
-	if err := rows.Scan(&c.id, &c.domain, &c.path, &c.flags, &c.file, &c.fileLen); err != nil {
+	if err := rows.Scan(&c.id, &c.domain, &c.path, &c.placeholder, &c.flags, &c.file, &c.fileLen); err != nil {
 		return Record{}, false, fmt.Errorf("read manifest: %w", databaseError(ctx, err))
 	}
 	r, err := m.record(&c)

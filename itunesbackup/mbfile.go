@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+	"unicode/utf8"
 
 	"github.com/keepsake-backup/keepsake/keybag"
 )
@@ -49,7 +50,7 @@ func parseMBFile(data []byte) (MBFile, error) {
 			continue
 		}
 		if err := f.setField(&a, a.bytes(key), value); err != nil {
-			return MBFile{}, fmt.Errorf("%s: %w", a.bytes(key), err)
+			return MBFile{}, fmt.Errorf("%.40q: %w", a.bytes(key), err)
 		}
 	}
 	return f, nil
@@ -164,8 +165,12 @@ func (f *MBFile) setExtra(a *archive, key []byte, value object) error {
 	if len(f.Extra) == maxExtra {
 		return fmt.Errorf("%w: more than %d unknown keys", ErrMalformed, maxExtra)
 	}
+	name := string(key)
+	if !utf8.ValidString(name) {
+		return fmt.Errorf("%w: key is not UTF-8", ErrMalformed)
+	}
 	n, err := a.integer(value)
-	f.Extra = append(f.Extra, ExtraInt{string(key), n, isBool})
+	f.Extra = append(f.Extra, ExtraInt{name, n, isBool})
 	return err
 }
 
