@@ -1,0 +1,25 @@
+CREATE INDEX message_idx_date ON message(date);
+CREATE INDEX message_idx_thread_originator_guid ON message(thread_originator_guid);
+CREATE INDEX message_idx_handle ON message(handle_id, date);
+CREATE INDEX message_idx_handle_id ON message(handle_id);
+CREATE INDEX message_idx_is_sent_is_from_me_error ON message(is_sent, is_from_me, error);
+CREATE INDEX message_idx_associated_message ON message(associated_message_guid);
+CREATE INDEX message_idx_cache_has_attachments ON message(cache_has_attachments);
+CREATE INDEX message_idx_other_handle ON message(other_handle);
+CREATE INDEX message_idx_was_downgraded ON message(was_downgraded);
+CREATE INDEX message_idx_expire_state ON message(expire_state);
+CREATE INDEX message_idx_is_read ON message(is_read, is_from_me, is_finished);
+CREATE INDEX message_idx_isRead_isFromMe_itemType ON message(is_read, is_from_me, item_type);
+CREATE INDEX message_idx_failed ON message(is_finished, is_from_me, error);
+CREATE INDEX chat_idx_chat_identifier_service_name ON chat(chat_identifier, service_name);
+CREATE INDEX chat_idx_chat_identifier ON chat(chat_identifier);
+CREATE INDEX chat_idx_chat_room_name_service_name ON chat(room_name, service_name);
+CREATE INDEX chat_idx_is_archived ON chat(is_archived);
+CREATE INDEX chat_idx_group_id ON chat(group_id);
+CREATE INDEX chat_message_join_idx_message_id_only ON chat_message_join(message_id);
+CREATE INDEX message_attachment_join_idx_attachment_id ON message_attachment_join(attachment_id);
+-- Those of the real triggers that need no function of the phone's own.
+CREATE TRIGGER add_to_deleted_messages AFTER DELETE ON message BEGIN INSERT INTO deleted_messages (guid) VALUES (OLD.guid); END;
+CREATE TRIGGER add_to_sync_deleted_messages AFTER DELETE ON message BEGIN INSERT INTO sync_deleted_messages (guid, recordID) VALUES (OLD.guid, OLD.ck_record_id); END;
+CREATE TRIGGER update_message_date_after_update_on_message AFTER UPDATE OF date ON message BEGIN UPDATE chat_message_join SET message_date = NEW.date WHERE message_id = NEW.ROWID AND message_date != NEW.date; END;
+CREATE TRIGGER after_delete_on_chat AFTER DELETE ON chat BEGIN DELETE FROM chat_message_join WHERE chat_id = OLD.ROWID; END;
