@@ -31,9 +31,11 @@ var ErrLocked = errors.New("backup is locked: the backup password is needed")
 //
 // Its methods may be called concurrently, also while ranging over Records.
 type Manifest struct {
-	db      *sql.DB
-	path    string // of a writable manifest
-	closers []func() error
+	db   *sql.DB
+	path string // of a writable manifest
+	// temporary: the file at path is scratch and never synced; it may be unlinked.
+	temporary bool
+	closers   []func() error
 
 	mu    sync.Mutex
 	cells cellCipher // guarded by mu; iOS 10.0

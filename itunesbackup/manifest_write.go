@@ -101,5 +101,8 @@ func (m *Manifest) Flush(ctx context.Context) error {
 	if _, err := m.db.ExecContext(ctx, manifestIndexes); err != nil {
 		return fmt.Errorf("index manifest: %w", err)
 	}
+	if m.temporary {
+		return nil
+	}
 	return syncFile(m.path)
 }

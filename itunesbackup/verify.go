@@ -278,21 +278,21 @@ func (v *verifier) checkContents(ctx context.Context) error {
 	if !deep && v.stored == v.out.report.Files {
 		return nil
 	}
-	group, ctx := errgroup.WithContext(ctx)
+	group, working := errgroup.WithContext(ctx)
 	group.SetLimit(v.workers())
 	v.progress = progressMeter{call: v.opts.Progress, state: VerifyProgress{FilesTotal: v.out.report.Files}}
 	for r, err := range v.backup.Records(ctx) {
 		if err != nil || r.Kind() != FlagFile {
 			continue // said in checkRows
 		}
-		if ctx.Err() != nil {
+		if working.Err() != nil {
 			break
 		}
 		if v.known[r.ID] != rowStored {
 			v.out.add(Failure, r.Key(), "its content is missing: no file %s", v.backup.storedName(r.ID))
 			v.progress.file(0)
 		} else if deep {
-			group.Go(func() error { return v.checkFile(ctx, r) })
+			group.Go(func() error { return v.checkFile(working, r) })
 		}
 	}
 	if err := group.Wait(); err != nil {

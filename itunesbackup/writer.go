@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 
 	"github.com/keepsake-backup/keepsake/keybag"
 )
@@ -37,7 +38,8 @@ type Writer struct {
 	dir      *os.Root
 	opts     WriterOptions
 	manifest *Manifest
-	scratch  string // folder of the manifest in clear, until it is encrypted
+	scratch  string   // folder of the index in clear
+	index    *os.File // the index in clear, read when it is complete
 	pending  []Record
 	shards   [256]bool
 	done     bool
@@ -83,10 +85,29 @@ func newWriter(ctx context.Context, dir string, opts WriterOptions) (*Writer, er
 	if w.scratch, err = os.MkdirTemp("", scratchTemplate); err != nil {
 		return nil, errors.Join(err, root.Close())
 	}
-	if w.manifest, err = CreateManifest(ctx, filepath.Join(w.scratch, manifestName)); err != nil {
+	if err := w.createIndex(ctx); err != nil {
 		return nil, errors.Join(err, w.Abort())
 	}
 	return w, nil
+}
+
+// createIndex makes the index in a file that has lost its name before the first
+// row is in it, so that nothing of an encrypted backup's is left behind in clear,
+// come what may. Windows keeps the name of an open file: there it goes at the end.
+func (w *Writer) createIndex(ctx context.Context) error {
+	path := filepath.Join(w.scratch, manifestName)
+	var err error
+	if w.manifest, err = CreateManifest(ctx, path); err != nil {
+		return err
+	}
+	w.manifest.temporary = true
+	if w.index, err = os.Open(path); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(w.scratch); err != nil && runtime.GOOS != "windows" {
+		return err
+	}
+	return nil
 }
 
 // AddEntry adds a directory or symbolic link: a row without content.
@@ -231,19 +252,14 @@ func (w *Writer) finish(ctx context.Context) error {
 // writeManifest moves the index from the scratch folder to the backup,
 // encrypted when the backup is; it returns the wrapped key.
 func (w *Writer) writeManifest(ctx context.Context) ([]byte, error) {
-	plain, err := os.Open(filepath.Join(w.scratch, manifestName))
-	if err != nil {
-		return nil, err
-	}
-	defer plain.Close()
-	var content io.Reader = plain
+	var content io.Reader = w.index
 	var wrapped []byte
 	if w.opts.Keybag != nil {
-		var key keybag.Key
-		if key, wrapped, err = w.newKey(keybag.ClassNone); err != nil {
+		key, stored, err := w.newKey(keybag.ClassNone)
+		if err != nil {
 			return nil, err
 		}
-		content = keybag.EncryptReader(key, plain)
+		content, wrapped = keybag.EncryptReader(key, w.index), stored
 	}
 	return wrapped, w.writeFile(manifestName, &contextReader{ctx, content})
 }
@@ -305,6 +321,9 @@ func (w *Writer) Abort() error {
 	var errs []error
 	if w.manifest != nil {
 		errs = append(errs, w.manifest.abandon())
+	}
+	if w.index != nil {
+		errs = append(errs, w.index.Close())
 	}
 	return errors.Join(append(errs, os.RemoveAll(w.scratch), w.dir.Close())...)
 }

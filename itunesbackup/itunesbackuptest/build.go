@@ -48,11 +48,11 @@ type Spec struct {
 	Password secret.BackupPassword
 }
 
-// Entries is a phone in small: system and app domains, a file of several blocks,
+// Entries is a phone in small: system and app domains, a file longer than any read buffer,
 // an empty one, names beyond ASCII, a directory without files and a link.
 func Entries() []Entry {
 	return []Entry{
-		{Domain: "HomeDomain", Path: "Library/SMS/sms.db", Content: bytes.Repeat([]byte("message "), 40_000)},
+		{Domain: "HomeDomain", Path: "Library/SMS/sms.db", Content: bytes.Repeat([]byte("message "), 9_000)},
 		{Domain: "HomeDomain", Path: "Library/Preferences/com.apple.springboard.plist", Content: []byte("0123456789abcdef")},
 		{Domain: "HomeDomain", Path: "Library/Empty", Directory: true},
 		{Domain: "HomeDomain", Path: "Library/empty.txt", Class: keybag.ClassNone},
