@@ -16,18 +16,26 @@ type fileInfo struct {
 }
 
 func newFileInfo(r Record, size int64) fileInfo {
-	info := fileInfo{name: path.Base(r.Key()), size: size, mode: fs.FileMode(r.File.Mode & 0o777), record: &r}
-	switch r.Kind() {
-	case FlagDirectory:
-		info.mode |= fs.ModeDir
-	case FlagSymlink:
-		info.mode |= fs.ModeSymlink
-	case FlagFile:
-	default:
-		info.mode |= fs.ModeIrregular
+	return fileInfo{
+		name:   path.Base(r.Key()),
+		size:   size,
+		mode:   kindMode(r.Kind()) | fs.FileMode(r.File.Mode&0o777),
+		mtime:  time.Unix(r.File.LastModified, 0).UTC(),
+		record: &r,
 	}
-	info.mtime = time.Unix(r.File.LastModified, 0).UTC()
-	return info
+}
+
+// kindMode gives the type bits for a kind of row.
+func kindMode(kind Flags) fs.FileMode {
+	switch kind {
+	case FlagFile:
+		return 0
+	case FlagDirectory:
+		return fs.ModeDir
+	case FlagSymlink:
+		return fs.ModeSymlink
+	}
+	return fs.ModeIrregular
 }
 
 func (i fileInfo) Name() string       { return i.name }

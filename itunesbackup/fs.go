@@ -169,53 +169,33 @@ func (f *FS) ReadDir(name string) ([]fs.DirEntry, error) {
 	if row && r.Kind() != FlagDirectory {
 		return nil, &fs.PathError{Op: "readdir", Path: name, Err: errors.New("not a directory")}
 	}
-	var list []fs.DirEntry
+	var children []child
 	if name == "." {
 		for _, domain := range f.index.domains {
-			entry, err := f.entry(domain)
-			if err != nil {
-				return nil, err
-			}
-			list = append(list, entry)
+			children = append(children, child{domain, FlagDirectory})
 		}
-		return list, nil
+	} else {
+		children = f.index.children(r.Domain, r.RelativePath)
 	}
-	for _, c := range f.index.children(r.Domain, r.RelativePath) {
-		entry, err := f.entry(name + "/" + c.name)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, entry)
+	list := make([]fs.DirEntry, 0, len(children))
+	for _, c := range children {
+		list = append(list, &dirEntry{f, path.Join(name, c.name), c})
 	}
 	return list, nil
 }
 
-func (f *FS) entry(name string) (fs.DirEntry, error) {
-	r, row, err := f.lookup("readdir", name)
-	if err != nil {
-		return nil, err
-	}
-	return &dirEntry{f, r, dirInfo(name, r, row)}, nil
-}
-
-// dirEntry finds out about a file's size only when asked.
+// dirEntry reads the row, and for its size the file, only when asked.
 type dirEntry struct {
-	fs     *FS
-	record Record
-	info   fileInfo
+	fs   *FS
+	path string
+	child
 }
 
-func (e *dirEntry) Name() string      { return e.info.name }
-func (e *dirEntry) IsDir() bool       { return e.info.IsDir() }
-func (e *dirEntry) Type() fs.FileMode { return e.info.mode.Type() }
-func (e *dirEntry) String() string    { return fs.FormatDirEntry(e) }
-
-func (e *dirEntry) Info() (fs.FileInfo, error) {
-	if e.record.Kind() != FlagFile {
-		return e.info, nil
-	}
-	return e.fs.fileInfo(e.record), nil
-}
+func (e *dirEntry) Name() string               { return e.name }
+func (e *dirEntry) IsDir() bool                { return e.kind == FlagDirectory }
+func (e *dirEntry) Type() fs.FileMode          { return kindMode(e.kind) }
+func (e *dirEntry) String() string             { return fs.FormatDirEntry(e) }
+func (e *dirEntry) Info() (fs.FileInfo, error) { return e.fs.Lstat(e.path) }
 
 // openDir is an open directory.
 type openDir struct {

@@ -25,6 +25,7 @@ type fsEntry struct {
 	domain uint32
 	offset uint64
 	length uint32
+	kind   uint8 // Record.Kind
 	id     FileID
 }
 
@@ -51,7 +52,7 @@ func buildFSIndex(ctx context.Context, b *Backup) (*fsIndex, error) {
 			numbers[strings.Clone(r.Domain)] = n
 			x.domains = append(x.domains, strings.Clone(r.Domain))
 		}
-		x.entries = append(x.entries, fsEntry{n, uint64(len(x.paths)), uint32(len(r.RelativePath)), r.ID})
+		x.entries = append(x.entries, fsEntry{n, uint64(len(x.paths)), uint32(len(r.RelativePath)), uint8(r.Kind()), r.ID})
 		x.paths = append(x.paths, r.RelativePath...)
 	}
 	x.sort()
@@ -110,8 +111,7 @@ func (x *fsIndex) find(domain, relativePath string) (FileID, bool) {
 // known only from what lies in it.
 type child struct {
 	name string
-	id   FileID
-	row  bool
+	kind Flags
 }
 
 // isDir tells whether an address without a row is a directory: a domain, or the
@@ -146,7 +146,7 @@ func (x *fsIndex) children(domain, relativePath string) []child {
 			deep[name] = true
 			i += x.seek(entries[i:], prefix+name+"0") // "0" follows "/"
 		case rest != "":
-			list = append(list, child{name, entries[i].id, true})
+			list = append(list, child{name, Flags(entries[i].kind)})
 			fallthrough
 		default:
 			i++
@@ -156,7 +156,7 @@ func (x *fsIndex) children(domain, relativePath string) []child {
 		delete(deep, c.name)
 	}
 	for name := range deep {
-		list = append(list, child{name: name})
+		list = append(list, child{name, FlagDirectory})
 	}
 	slices.SortFunc(list, func(a, b child) int { return strings.Compare(a.name, b.name) })
 	return list

@@ -91,7 +91,7 @@ func openWritable(ctx context.Context, path string) (*Manifest, error) {
 	// No syncing and no journal file: the manifest is made from what lies safe
 	// elsewhere, and Flush syncs it once.
 	db, err := sql.Open("sqlite", fileURL(path)+"?mode=rw&_pragma=trusted_schema(0)&_pragma=temp_store(2)"+
-		"&_pragma=synchronous(0)&_pragma=journal_mode(MEMORY)&_pragma=cache_size(-16000)")
+		"&_pragma=synchronous(0)&_pragma=journal_mode(MEMORY)&_pragma=cache_size(-32000)")
 	if err != nil {
 		return nil, err
 	}

@@ -27,12 +27,18 @@ func (e *RowError) Unwrap() error { return e.Err }
 // a backup runs.
 var ErrPlaceholder = errors.New("placeholder of an unfinished backup")
 
-// rowColumns selects what scanRow takes, each in its type and no longer than
-// allowed plus one, so that a hostile cell costs no memory. As text SQLite would
-// end a name at its first NUL.
-var rowColumns = fmt.Sprintf(`substr(CAST(fileID AS BLOB), 1, 64), substr(CAST(domain AS BLOB), 1, %d), substr(CAST(relativePath AS BLOB), 1, %d),
-	domain IS NULL OR relativePath IS NULL, CAST(flags AS INTEGER), CASE WHEN length(CAST(file AS BLOB)) <= %d THEN CAST(file AS BLOB) END, length(file)`,
-	maxDomainLen+1, maxPathLen+1, maxMBFileLen)
+// rowColumns selects what a row's cells take.
+var rowColumns = bounded("fileID", 64) + ", " + bounded("domain", maxDomainLen) + ", " + bounded("relativePath", maxPathLen) +
+	`, domain IS NULL OR relativePath IS NULL, CAST(flags AS INTEGER), length(file)` +
+	fmt.Sprintf(`, CASE WHEN typeof(file) = 'blob' AND length(file) <= %d THEN file END`, maxMBFileLen)
+
+// bounded selects a text of at most limit bytes; a longer one is not even
+// loaded, but replaced by something too long. It comes as a blob, because as
+// text SQLite would end it at its first NUL.
+func bounded(column string, limit int) string {
+	return fmt.Sprintf(`CASE WHEN octet_length(%[1]s) <= %[2]d THEN CAST(%[1]s AS BLOB)
+		WHEN %[1]s IS NOT NULL THEN CAST(printf('%%.*c', %[3]d, '?') AS BLOB) END`, column, limit, limit+1)
+}
 
 // recordsPerPage is how many rows Records reads before it gives up the
 // connection, so that the loop body may use the manifest.
@@ -86,7 +92,7 @@ func (m *Manifest) page(ctx context.Context, page []row, first, last int64) ([]r
 	var c cells
 	for rows.Next() {
 		var r row
-		if err := rows.Scan(&r.number, &c.id, &c.domain, &c.path, &c.placeholder, &c.flags, &c.file, &c.fileLen); err != nil {
+		if err := rows.Scan(&r.number, &c.id, &c.domain, &c.path, &c.placeholder, &c.flags, &c.fileLen, &c.file); err != nil {
 			return page, databaseError(ctx, err)
 		}
 		r.Record, r.err = m.record(&c)
@@ -163,7 +169,7 @@ func (m *Manifest) getWhere(ctx context.Context, where string, args ...any) (Rec
 		return Record{}, false, nil
 	}
 	var c cells
-	if err := rows.Scan(&c.id, &c.domain, &c.path, &c.placeholder, &c.flags, &c.file, &c.fileLen); err != nil {
+	if err := rows.Scan(&c.id, &c.domain, &c.path, &c.placeholder, &c.flags, &c.fileLen, &c.file); err != nil {
 		return Record{}, false, fmt.Errorf("read manifest: %w", databaseError(ctx, err))
 	}
 	r, err := m.record(&c)

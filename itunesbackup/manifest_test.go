@@ -512,3 +512,42 @@ func FuzzManifest(f *testing.F) {
 		}
 	})
 }
+
+func FuzzApplyWAL(f *testing.F) {
+	path := makeDB(f, "PRAGMA page_size = 512;"+manifestTables, "PRAGMA journal_mode = WAL")
+	db, err := sql.Open("sqlite", fileURL(path)+"?_pragma=wal_autocheckpoint(0)")
+	if err != nil {
+		f.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.Exec("INSERT INTO Files VALUES ('a', 'b', 'c', 1, x'00')"); err != nil {
+		f.Fatal(err)
+	}
+	base, err := os.ReadFile(path)
+	if err != nil {
+		f.Fatal(err)
+	}
+	wal, err := os.ReadFile(path + "-wal")
+	if err != nil {
+		f.Fatal(err)
+	}
+	if _, size, err := applyWAL(bytes.NewReader(base), int64(len(base)), wal); err != nil || size < int64(len(base)) {
+		f.Fatalf("the seed is no log: size %d, %v", size, err)
+	}
+	f.Add(wal)
+	f.Fuzz(func(t *testing.T, wal []byte) {
+		r, size, err := applyWAL(bytes.NewReader(base), int64(len(base)), wal)
+		if err != nil {
+			t.Fatal(err)
+		}
+		buf := make([]byte, 700)
+		for _, off := range []int64{0, 100, 511, 1000, size - 1, size} {
+			if off < 0 {
+				continue
+			}
+			if n, err := r.ReadAt(buf, off); int64(n) > max(0, size-off) || n < len(buf) && err == nil {
+				t.Errorf("%d bytes at %d of %d: %v", n, off, size, err)
+			}
+		}
+	})
+}
