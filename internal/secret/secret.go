@@ -1,5 +1,7 @@
 // Package secret holds values that must never be seen: they print as
-// "[redacted]" through fmt, log/slog and encoding/json, whatever the verb.
+// "[redacted]" through fmt, log/slog and encoding/json, whatever the verb. The
+// values hide in a closure, because fmt calls no methods on unexported fields
+// of a struct that it prints: there it shows an address.
 //
 // Keepsake keeps four passwords apart (design.md 3): the passcode of the phone,
 // the backup password, the Apple Account password and the repository password.
@@ -14,17 +16,27 @@ import (
 const redacted = "[redacted]"
 
 // Text is a secret string. The zero value is "no secret".
-type Text struct{ value string }
+type Text struct{ value func() string }
 
 // NewText wraps s.
-func NewText(s string) Text { return Text{s} }
+func NewText(s string) Text {
+	if s == "" {
+		return Text{}
+	}
+	return Text{func() string { return s }}
+}
 
 // Reveal returns the secret. Call it only where the value is used: to derive a
 // key or to put it on the wire to its owner.
-func (t Text) Reveal() string { return t.value }
+func (t Text) Reveal() string {
+	if t.value == nil {
+		return ""
+	}
+	return t.value()
+}
 
 // IsZero tells whether no secret was given.
-func (t Text) IsZero() bool { return t.value == "" }
+func (t Text) IsZero() bool { return t.value == nil }
 
 func (t Text) String() string               { return redacted }
 func (t Text) GoString() string             { return redacted }
@@ -37,25 +49,35 @@ func (t Text) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 type BackupPassword struct{ Text }
 
 // NewBackupPassword takes the password as the owner typed it.
-func NewBackupPassword(s string) BackupPassword { return BackupPassword{Text{s}} }
+func NewBackupPassword(s string) BackupPassword { return BackupPassword{NewText(s)} }
 
 // Passcode unlocks the phone. Only the virtual phone ever holds one.
 type Passcode struct{ Text }
 
 // NewPasscode takes the digits or letters of the passcode.
-func NewPasscode(s string) Passcode { return Passcode{Text{s}} }
+func NewPasscode(s string) Passcode { return Passcode{NewText(s)} }
 
 // Bytes is secret binary data: a private key, an escrow bag, a class key.
-type Bytes struct{ value []byte }
+type Bytes struct{ value func() []byte }
 
 // NewBytes wraps b without copying it.
-func NewBytes(b []byte) Bytes { return Bytes{b} }
+func NewBytes(b []byte) Bytes {
+	if len(b) == 0 {
+		return Bytes{}
+	}
+	return Bytes{func() []byte { return b }}
+}
 
 // Reveal returns the bytes themselves, not a copy.
-func (b Bytes) Reveal() []byte { return b.value }
+func (b Bytes) Reveal() []byte {
+	if b.value == nil {
+		return nil
+	}
+	return b.value()
+}
 
 // IsZero tells whether there are no bytes.
-func (b Bytes) IsZero() bool { return len(b.value) == 0 }
+func (b Bytes) IsZero() bool { return b.value == nil }
 
 func (b Bytes) String() string               { return redacted }
 func (b Bytes) GoString() string             { return redacted }

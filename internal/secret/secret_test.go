@@ -11,13 +11,16 @@ import (
 
 func TestSecretsAreNeverPrinted(t *testing.T) {
 	const leak = "hunter2"
+	pointed := NewText(leak)
 	holder := struct {
 		Text     Text
 		Password BackupPassword
 		Passcode Passcode
 		Key      Bytes
 		Pointer  *Text
-	}{NewText(leak), NewBackupPassword(leak), NewPasscode(leak), NewBytes([]byte(leak)), &Text{leak}}
+		inner    BackupPassword // fmt calls no methods here
+		bytes    Bytes
+	}{NewText(leak), NewBackupPassword(leak), NewPasscode(leak), NewBytes([]byte(leak)), &pointed, NewBackupPassword(leak), NewBytes([]byte(leak))}
 
 	var out bytes.Buffer
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
