@@ -194,9 +194,11 @@ func (l *link) answer(req lockdown.Request) (resp lockdown.Response, after func(
 		v, err := l.getValue(req.Domain, req.Key)
 		return lockdown.Response{Domain: req.Domain, Key: req.Key, Value: v}, nil, err
 	case lockdown.ReqSetValue:
-		return lockdown.Response{Domain: req.Domain, Key: req.Key, Value: req.Value}, nil, l.setValue(req.Domain, req.Key, req.Value)
+		after, err := l.setValue(req.Domain, req.Key, req.Value)
+		return lockdown.Response{Domain: req.Domain, Key: req.Key, Value: req.Value}, after, err
 	case lockdown.ReqRemoveValue:
-		return lockdown.Response{Domain: req.Domain, Key: req.Key}, nil, l.removeValue(req.Domain, req.Key)
+		after, err := l.removeValue(req.Domain, req.Key)
+		return lockdown.Response{Domain: req.Domain, Key: req.Key}, after, err
 	case lockdown.ReqPair:
 		bag, err := l.pair(req)
 		return lockdown.Response{EscrowBag: bag}, nil, err

@@ -1,6 +1,7 @@
 package lockdownd
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -76,45 +77,51 @@ func findSetting(domain, key string) (setting, bool) {
 	return setting{}, false
 }
 
-func (l *link) setValue(domain, key string, v any) error {
+// then runs once the answer is out: a host that switches Wi-Fi off over Wi-Fi
+// still gets it.
+type then func(context.Context) error
+
+func (l *link) setValue(domain, key string, v any) (then, error) {
 	switch {
 	case key == "":
-		return lockdown.MissingKey
+		return nil, lockdown.MissingKey
 	case v == nil:
-		return lockdown.MissingValue
+		return nil, lockdown.MissingValue
 	case domain == "" && key == "TimeIntervalSince1970":
-		return l.setClock(v)
+		return nil, l.setClock(v)
 	}
 	x, ok := findSetting(domain, key)
 	if !ok || l.session == nil && !x.sessionless {
-		return lockdown.SetProhibited
+		return nil, lockdown.SetProhibited
 	}
 	return l.change(x, func(s *state.Settings) error { return x.set(s, v) }, lockdown.SetProhibited)
 }
 
-func (l *link) removeValue(domain, key string) error {
+func (l *link) removeValue(domain, key string) (then, error) {
 	if key == "" {
-		return lockdown.MissingKey
+		return nil, lockdown.MissingKey
 	}
 	x, ok := findSetting(domain, key)
 	if !ok || x.reset == nil || l.session == nil && !x.sessionless {
-		return lockdown.RemoveProhibited
+		return nil, lockdown.RemoveProhibited
 	}
 	return l.change(x, func(s *state.Settings) error { x.reset(s); return nil }, lockdown.RemoveProhibited)
 }
 
-func (l *link) change(x setting, change func(*state.Settings) error, refusal lockdown.Error) error {
+func (l *link) change(x setting, change func(*state.Settings) error, refusal lockdown.Error) (then, error) {
 	if err := l.s.phone.State().Update(change); err != nil {
 		if !errors.Is(err, errType) {
 			l.s.log.Error("value not saved", "key", x.key, "cause", err)
 		}
-		return refusal
+		return nil, refusal
 	}
-	l.s.phone.SettingsChanged()
-	if x.notify != "" {
-		l.s.phone.Notify(x.notify)
-	}
-	return nil
+	return func(context.Context) error {
+		l.s.phone.SettingsChanged()
+		if x.notify != "" {
+			l.s.phone.Notify(x.notify)
+		}
+		return nil
+	}, nil
 }
 
 // setClock takes seconds since 1970 and remembers how far off they are.
