@@ -9,6 +9,9 @@ import (
 	"os"
 )
 
+// flushesAll: flush needs to know the files.
+const flushesAll = false
+
 // unsynced remembers the files that were written since the last flush.
 type unsynced struct {
 	ids   []fileID

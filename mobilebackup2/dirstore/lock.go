@@ -93,6 +93,12 @@ func (s *Store) Lock(udid string, shared bool) (dropped int, err error) {
 	if last.Boot != l.Boot {
 		l.Unsynced = time.Time{} // what was in doubt is gone
 	}
+	if !l.Unsynced.IsZero() {
+		err = s.adopt(udid)
+	}
+	if err != nil {
+		return dropped, errors.Join(fmt.Errorf("lock backup of %s: %w", udid, err), s.unlock())
+	}
 	if err := l.write(); err != nil {
 		return dropped, errors.Join(fmt.Errorf("lock backup of %s: %w", udid, err), s.unlock())
 	}
@@ -277,6 +283,23 @@ func (s *Store) staged(p string) (files []mobilebackup2.Entry, newest time.Time,
 		}
 	}
 	return files, newest, nil
+}
+
+// adopt takes over what the last run has written and not made durable.
+func (s *Store) adopt(udid string) error {
+	s.unsaved = true
+	if flushesAll {
+		return nil
+	}
+	files, _, err := s.staged(udid + "/Snapshot")
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		dir, name := split(f.Name)
+		s.entry(dir).noteUnsynced(name)
+	}
+	return nil
 }
 
 func (s *Store) removeTemps(udid string) error {

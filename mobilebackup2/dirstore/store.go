@@ -45,9 +45,9 @@ const (
 	// tempPrefix marks files that are being written; listings leave them out.
 	tempPrefix = ".keepsake-"
 
-	// maxHandles bounds the directories kept open: a backup writes into 256 in
-	// turn and many phones may be backed up at once.
-	maxHandles = 300
+	// maxHandles bounds the directories kept open: a backup writes into 256 of
+	// them in turn and moves from those to 256 others.
+	maxHandles = 560
 )
 
 // Open opens the folder, which must exist.
@@ -260,25 +260,9 @@ func (s *Store) Rename(ctx context.Context, from, to string) error {
 	}
 	fromDir, fromName := split(from)
 	toDir, toName := split(to)
-	src, err := s.at(fromDir, false)
+	src, dst, err := s.both(fromDir, fromName, toDir)
 	if err != nil {
 		return cause(err)
-	}
-	dst, err := s.at(toDir, false)
-	if errors.Is(err, fs.ErrNotExist) {
-		// Make no folder for what is not there.
-		if _, err := src.handle.stat(fromName); err != nil {
-			return cause(err)
-		}
-		dst, err = s.at(toDir, true)
-	}
-	if err != nil {
-		return cause(err)
-	}
-	if src.handle == nil { // closed to make room for dst
-		if src, err = s.at(fromDir, false); err != nil {
-			return cause(err)
-		}
 	}
 	folder := s.dirs[from] != nil || s.dirs[to] != nil
 	if err := renameAt(s.root, src, fromName, dst, toName); err != nil {
@@ -301,6 +285,30 @@ func (s *Store) Rename(ctx context.Context, from, to string) error {
 	}
 	s.carry(src, fromName, dst, toName)
 	return nil
+}
+
+// both opens two folders at once. The second is made when missing, but not for
+// a file that is not there.
+func (s *Store) both(fromDir, fromName, toDir string) (src, dst *dir, err error) {
+	if src, err = s.at(fromDir, false); err != nil {
+		return nil, nil, err
+	}
+	dst, err = s.at(toDir, false)
+	if errors.Is(err, fs.ErrNotExist) {
+		if src, err = s.at(fromDir, false); err == nil {
+			_, err = src.handle.stat(fromName)
+		}
+		if err == nil {
+			dst, err = s.at(toDir, true)
+		}
+	}
+	if err == nil && src.handle == nil { // closed to make room for dst
+		src, err = s.at(fromDir, false)
+	}
+	if err == nil && dst.handle == nil {
+		dst, err = s.at(toDir, false)
+	}
+	return src, dst, err
 }
 
 // carry moves what the listings know.

@@ -26,9 +26,11 @@ func TestStore(t *testing.T) {
 }
 
 func TestStore_syncEachFile(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) mobilebackup2.Store {
-		s := open(t, t.TempDir())
-		s.opt.SyncEachFile = true
-		return s
-	})
+	s := open(t, t.TempDir())
+	s.opt.SyncEachFile = true
+	put(t, s, staged(1), "x")
+	put(t, s, udid+"/Status.plist", status(t, "moving"))
+	if list, err := s.ReadDir(t.Context(), udid+"/Snapshot/01"); err != nil || len(list) != 1 || list[0].Size != 1 {
+		t.Errorf("%v, %v", list, err)
+	}
 }
