@@ -1,0 +1,125 @@
+package backup
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+
+	"github.com/keepsake-backup/keepsake/itunesbackup"
+	"github.com/keepsake-backup/keepsake/mobilebackup2"
+	"github.com/keepsake-backup/keepsake/mobilebackup2/dirstore"
+)
+
+// maxStatus bounds Status.plist, which has 190 bytes.
+const maxStatus = 64 << 10
+
+// store is the folder with two additions: Info.plist is written when the phone
+// commits, and a full backup is asked for by what Status.plist seems to say.
+type store struct {
+	*dirstore.Store
+	status, infoPath string
+	info             *infoJob
+	full             bool // still to be asked for
+
+	begun    bool  // the phone has written a status of its own
+	written  bool  // Info.plist has been
+	wasFull  bool  // as the phone sees it
+	scaffold int64 // removed items that are no files of the phone
+}
+
+// Open shows the phone a Status.plist with IsFullBackup until it has written
+// its own: it then leaves the old manifest alone and sends everything
+// (protocol.md 4.11). The file on the disk stays as it is.
+func (s *store) Open(ctx context.Context, p string) (io.ReadCloser, int64, error) {
+	if p != s.status || !s.full || s.begun {
+		return s.Store.Open(ctx, p)
+	}
+	data, err := s.readStatus(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	st, err := itunesbackup.ParseStatusPlist(data)
+	if err != nil {
+		// Nothing to build on: without a status the phone sends everything too.
+		return nil, 0, fs.ErrNotExist
+	}
+	st.IsFullBackup, st.SnapshotState = true, itunesbackup.SnapshotFinished
+	if data, err = st.Marshal(); err != nil {
+		return nil, 0, err
+	}
+	return io.NopCloser(bytes.NewReader(data)), int64(len(data)), nil
+}
+
+func (s *store) readStatus(ctx context.Context) ([]byte, error) {
+	r, _, err := s.Store.Open(ctx, s.status)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return io.ReadAll(io.LimitReader(r, maxStatus))
+}
+
+// Put watches the phone's progress through its Status.plist.
+func (s *store) Put(ctx context.Context, p string, r io.Reader) error {
+	if p != s.status {
+		return s.Store.Put(ctx, p, r)
+	}
+	data, err := io.ReadAll(io.LimitReader(r, maxStatus+1))
+	if err != nil {
+		return err
+	}
+	if len(data) > maxStatus {
+		return fmt.Errorf("%w: Status.plist of more than %d bytes", fs.ErrInvalid, maxStatus)
+	}
+	st, err := itunesbackup.ParseStatusPlist(data)
+	if err != nil {
+		return fmt.Errorf("Status.plist of the phone: %w", err)
+	}
+	if !s.begun {
+		s.wasFull = st.IsFullBackup
+	}
+	s.begun = true
+	if st.SnapshotState != itunesbackup.SnapshotUploading {
+		if err := s.writeInfo(ctx); err != nil {
+			return err
+		}
+	}
+	return s.Store.Put(ctx, p, bytes.NewReader(data))
+}
+
+// Remove counts what the phone takes away for reasons of its own.
+func (s *store) Remove(ctx context.Context, p string) error {
+	if name := p[strings.LastIndexByte(p, '/')+1:]; name == "Snapshot" || strings.HasPrefix(name, "Manifest.") {
+		s.scaffold++
+	}
+	return s.Store.Remove(ctx, p)
+}
+
+// writeInfo writes Info.plist, once.
+func (s *store) writeInfo(ctx context.Context) error {
+	if s.written {
+		return nil
+	}
+	data, err := s.info.wait(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.Store.Put(ctx, s.infoPath, bytes.NewReader(data)); err != nil {
+		return &mobilebackup2.HostError{Op: "write", Path: s.infoPath, Err: err}
+	}
+	s.written = true
+	return nil
+}
+
+// finish is for a phone that changed nothing and so committed nothing.
+func (s *store) finish(ctx context.Context) error {
+	err := s.writeInfo(ctx)
+	if err != nil && ctx.Err() != nil {
+		return errors.Join(context.Cause(ctx), err)
+	}
+	return err
+}
