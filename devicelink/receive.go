@@ -14,6 +14,8 @@ const (
 	maxPathFrame = 64 << 10
 	// maxErrorText bounds the text of a failed file that is kept.
 	maxErrorText = 4 << 10
+	// directRead is the least that is read past the buffer: one TLS record.
+	directRead = 16 << 10
 )
 
 // Receiver takes the files that follow a DLMessageUploadFiles (protocol.md 4.4):
@@ -217,7 +219,14 @@ func (f *Incoming) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	n, err := r.c.br.Read(p[:min(int64(len(p)), int64(f.left))])
+	p = p[:min(int64(len(p)), int64(f.left))]
+	var n int
+	var err error
+	if len(p) >= directRead && r.c.br.Buffered() == 0 {
+		n, err = r.c.in.Read(p) // the bytes of large files need no buffer between
+	} else {
+		n, err = r.c.br.Read(p)
+	}
 	f.left -= uint32(n)
 	if err != nil {
 		r.err = cutShort(err)
