@@ -77,7 +77,7 @@ func (s *store) Put(ctx context.Context, p string, r io.Reader) error {
 	}
 	st, err := itunesbackup.ParseStatusPlist(data)
 	if err != nil {
-		return fmt.Errorf("Status.plist of the phone: %w", err)
+		return fmt.Errorf("read the phone's Status.plist: %w", err)
 	}
 	if !s.begun {
 		s.wasFull = st.IsFullBackup
