@@ -67,6 +67,9 @@ func fromFolder(ctx context.Context, dev Phone, dir string, opt Options, rep pro
 	if _, err := disk.Lock(name, !opt.CopyFirst); err != nil {
 		return nil, err
 	}
+	if _, err := disk.UsePrevious(name); err != nil {
+		return nil, fmt.Errorf("open backup: %w", err)
+	}
 	report, info, err := preflight(ctx, dev, folder, opt, rep)
 	if err != nil || opt.DryRun && !report.Blocked() {
 		return report, err

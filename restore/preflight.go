@@ -11,6 +11,7 @@ import (
 	"github.com/keepsake-backup/keepsake/internal/progress"
 	"github.com/keepsake-backup/keepsake/itunesbackup"
 	"github.com/keepsake-backup/keepsake/keybag"
+	"github.com/keepsake-backup/keepsake/mobilebackup2/dirstore"
 )
 
 // Words for the checks, in the order in which they are made.
@@ -34,7 +35,12 @@ var causes = map[string]error{checkPassword: keybag.ErrWrongPassword}
 // (protocol.md 11.10). Its error means that it could not look.
 func preflight(ctx context.Context, dev Phone, folder string, opt Options, rep progress.Reporter) (*Report, itunesbackup.InfoPlist, error) {
 	r := &Report{Folder: folder, Source: filepath.Base(folder)}
-	b, err := itunesbackup.Open(ctx, folder)
+	fsys, previous, err := dirstore.Previous(folder)
+	if err != nil {
+		return nil, itunesbackup.InfoPlist{}, fmt.Errorf("open backup: %w", err)
+	}
+	defer fsys.Close()
+	b, err := itunesbackup.OpenFS(ctx, fsys)
 	if err != nil {
 		return nil, itunesbackup.InfoPlist{}, fmt.Errorf("open backup: %w", err)
 	}
@@ -49,7 +55,11 @@ func preflight(ctx context.Context, dev Phone, folder string, opt Options, rep p
 			r.Source = info.TargetIdentifier
 		}
 	}
-	r.checkState(b)
+	if previous {
+		r.add(checkState, Warning, "the last run was interrupted; what is restored is the backup before it", "")
+	} else {
+		r.checkState(b)
+	}
 	if err := r.checkPassword(ctx, b, opt); err != nil {
 		return r, info, err
 	}

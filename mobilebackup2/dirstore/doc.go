@@ -21,11 +21,11 @@
 //
 // A file that arrives is written under its own name and not synced: a hundred
 // thousand syncs would take longer than the backup. Instead everything becomes
-// durable at once before a Status.plist is put in place, because that file is
-// the phone's promise about the others. Status "moving" is written when all
-// files have arrived and before the first old one is replaced; from then on the
-// new files are on the disk. Property lists and manifests beside them are
-// replaced atomically.
+// durable at once before a Status.plist is put in place that says more than
+// "uploading", because that file is the phone's promise about the others.
+// "moving" comes when all files have arrived and before the first old one is
+// replaced; from then on the new files are on the disk. Property lists and
+// manifests beside the folders are replaced atomically.
 //
 // If the power fails earlier, files in Snapshot may be empty or short although
 // their names are there, and a kill can leave one file short. The lock file

@@ -2,6 +2,9 @@ package dirstore
 
 // settle makes everything written and renamed so far durable.
 func (s *Store) settle() error {
+	if err := s.ahead.wait(s); err != nil {
+		return err
+	}
 	if !s.unsaved && !s.renamed {
 		return nil
 	}

@@ -99,7 +99,10 @@ func (s *Store) Lock(udid string, shared bool) (dropped int, err error) {
 	if err != nil {
 		return dropped, errors.Join(fmt.Errorf("lock backup of %s: %w", udid, err), s.unlock())
 	}
-	if err := l.write(); err != nil {
+	if err = l.write(); err == nil {
+		err = s.resumeKeeping(udid)
+	}
+	if err != nil {
 		return dropped, errors.Join(fmt.Errorf("lock backup of %s: %w", udid, err), s.unlock())
 	}
 	return dropped, nil
@@ -225,7 +228,7 @@ func (s *Store) recover(udid string, last marker) (dropped int, err error) {
 		return 0, err
 	}
 	state, err := s.snapshotState(udid)
-	if err != nil || state != "" && state != "uploading" {
+	if err != nil || state != "" && state != uploading {
 		return 0, err
 	}
 	files, newest, err := s.staged(udid + "/Snapshot")
@@ -327,9 +330,15 @@ func (s *Store) removeTemps(udid string) error {
 	return nil
 }
 
-// snapshotState is what Status.plist says, "" when it says nothing.
+const (
+	statusName = "Status.plist"
+	maxStatus  = 64 << 10 // it has 190 bytes
+	uploading  = "uploading"
+)
+
+// snapshotState is what Status.plist says, "" when there is none.
 func (s *Store) snapshotState(udid string) (string, error) {
-	r, _, err := s.Open(context.Background(), udid+"/Status.plist")
+	r, _, err := s.Open(context.Background(), udid+"/"+statusName)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
@@ -337,15 +346,21 @@ func (s *Store) snapshotState(udid string) (string, error) {
 		return "", err
 	}
 	defer r.Close()
-	data, err := io.ReadAll(io.LimitReader(r, 64<<10))
+	data, err := io.ReadAll(io.LimitReader(r, maxStatus))
 	if err != nil {
 		return "", err
 	}
+	return stateIn(data), nil
+}
+
+// stateIn reads SnapshotState. What cannot be read is no state at all, and
+// everything stays as it is.
+func stateIn(data []byte) string {
 	var status struct {
 		SnapshotState string `plist:"SnapshotState"`
 	}
 	if err := plist.Unmarshal(data, &status); err != nil {
-		return "unreadable", nil // not ours to judge: leave everything as it is
+		return "unreadable"
 	}
-	return status.SnapshotState, nil
+	return status.SnapshotState
 }

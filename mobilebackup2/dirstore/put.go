@@ -1,11 +1,11 @@
 package dirstore
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"io/fs"
-	"strings"
 	"sync"
 )
 
@@ -38,7 +38,7 @@ func (s *Store) Put(ctx context.Context, p string, r io.Reader) error {
 	d.wrote(name, size)
 	d.noteUnsynced(name)
 	s.unsaved = true
-	return nil
+	return s.ahead.wrote(s, size)
 }
 
 // write makes the file name in d of what r gives. After an error there is none.
@@ -134,28 +134,63 @@ func writeLarge(f *file, first []byte, r io.Reader) (size int64, err error) {
 	return size, err
 }
 
-// replace puts an index file in place atomically and durably.
+// replace puts an index file in place atomically: whoever looks, and whenever
+// the power fails, there is the old one or the new one. Status.plist also waits
+// for what it speaks of:
+//
+//	uploading   nothing: a run that is cut off here is recovered by Lock
+//	any other   everything written and renamed before is durable first, and the
+//	            file itself is before Put returns
 func (s *Store) replace(_ context.Context, p string, r io.Reader) error {
 	parent, name := split(p)
+	own := s.lock != nil && !s.lock.shared && p == s.lock.udid+"/"+statusName
+	if own {
+		if err := s.begin(s.lock.udid); err != nil {
+			return cause(err)
+		}
+	}
 	d, err := s.at(parent, true)
 	if err != nil {
 		return cause(err)
 	}
+	promise, last := false, false
+	if name == statusName {
+		data, err := io.ReadAll(io.LimitReader(r, maxStatus))
+		if err != nil {
+			return err
+		}
+		promise, last = stateIn(data) != uploading, stateIn(data) == finished
+		r = io.MultiReader(bytes.NewReader(data), r)
+	}
 	temp := tempPrefix + name
-	size, err := s.write(d, temp, r, true)
+	// Where flush takes everything along, the file needs no sync of its own.
+	size, err := s.write(d, temp, r, !promise || !flushesAll)
 	if err != nil {
 		return err
 	}
-	if strings.HasSuffix(p, "/Status.plist") {
+	s.renamed = true
+	if promise {
 		err = s.settle()
 	}
+	if err == nil && !own {
+		err = cause(s.setAside(p))
+	}
 	if err == nil {
-		err = cause(renameAt(s.root, d, temp, d, name))
+		if d, err = s.at(parent, false); err == nil {
+			err = cause(renameAt(s.root, d, temp, d, name))
+		}
 	}
 	if err != nil {
-		return errors.Join(err, d.handle.remove(temp))
+		return errors.Join(err, cause(s.root.Remove(parent+"/"+temp)))
 	}
 	d.drop(temp)
 	d.wrote(name, size)
-	return d.handle.sync()
+	if !promise {
+		s.renamed = true
+		return nil
+	}
+	if err := d.handle.sync(); err != nil || !own || !last || !s.kept {
+		return err
+	}
+	return s.dropPrevious(s.lock.udid)
 }

@@ -30,6 +30,9 @@ type Store struct {
 	unsaved bool // file contents have been written since the last settle
 	renamed bool // names have changed since then
 	lock    *folderLock
+	ahead   ahead
+	kept    bool   // the last good backup is being kept: previous.go
+	shown   string // UDID whose last good backup is shown instead of its folder
 }
 
 var (
@@ -46,8 +49,8 @@ const (
 	tempPrefix = ".keepsake-"
 
 	// maxHandles bounds the directories kept open: a backup writes into 256 of
-	// them in turn and moves from those to 256 others.
-	maxHandles = 560
+	// them in turn, moves from those to 256 others, and what stood there to 256 more.
+	maxHandles = 820
 )
 
 // Open opens the folder, which must exist.
@@ -63,9 +66,9 @@ func Open(folder string, opt Options) (*Store, error) {
 // which the lock file remembers; only where the system does not tell one start
 // of the machine from the next, Close has to make it durable.
 func (s *Store) Close() error {
-	var err error
+	err := s.ahead.wait(s)
 	if s.lock != nil && !s.lock.shared && bootID() == "" {
-		err = s.settle()
+		err = errors.Join(err, s.settle())
 	}
 	s.closeHandles()
 	err = errors.Join(err, s.unlock())
@@ -181,6 +184,14 @@ func (s *Store) ReadDir(_ context.Context, p string) ([]mobilebackup2.Entry, err
 	if err := check(p); err != nil {
 		return nil, err
 	}
+	if aside, ok := s.behind(p); ok {
+		return s.readBoth(p, aside)
+	}
+	return s.list(p)
+}
+
+// list is ReadDir of one folder.
+func (s *Store) list(p string) ([]mobilebackup2.Entry, error) {
 	d := s.dirs[p]
 	if d == nil || !d.known {
 		// The listing is read into a new entry, so that a failure leaves no half.
@@ -201,6 +212,9 @@ func (s *Store) ReadDir(_ context.Context, p string) ([]mobilebackup2.Entry, err
 func (s *Store) Remove(_ context.Context, p string) error {
 	if err := check(p); err != nil {
 		return err
+	}
+	if err := s.setAside(p); err != nil {
+		return cause(err)
 	}
 	parent, name := split(p)
 	if s.dirs[p] == nil {
@@ -257,6 +271,15 @@ func (s *Store) Rename(ctx context.Context, from, to string) error {
 		if err := s.settle(); err != nil {
 			return err
 		}
+	}
+	if s.lock != nil && from == s.lock.udid {
+		// The phone itself sets the whole backup aside.
+		if err := s.dropPrevious(from); err != nil {
+			return err
+		}
+	}
+	if err := s.setAside(to); err != nil {
+		return cause(err)
 	}
 	fromDir, fromName := split(from)
 	toDir, toName := split(to)
@@ -334,6 +357,16 @@ func (s *Store) Open(_ context.Context, p string) (io.ReadCloser, int64, error) 
 	if err := check(p); err != nil {
 		return nil, 0, err
 	}
+	if aside, ok := s.behind(p); ok {
+		r, size, err := s.openFile(aside)
+		if !errors.Is(err, fs.ErrNotExist) {
+			return r, size, err
+		}
+	}
+	return s.openFile(p)
+}
+
+func (s *Store) openFile(p string) (io.ReadCloser, int64, error) {
 	parent, name := split(p)
 	d, err := s.at(parent, false)
 	if err != nil {

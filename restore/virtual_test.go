@@ -1,0 +1,98 @@
+package restore_test
+
+import (
+	"bytes"
+	"context"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/keepsake-backup/keepsake/device"
+	"github.com/keepsake-backup/keepsake/internal/progress"
+	"github.com/keepsake-backup/keepsake/usbmux"
+	"github.com/keepsake-backup/keepsake/virtualphone"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// reporter remembers what it is told.
+type reporter struct {
+	mu     sync.Mutex
+	phases []string
+	said   []string
+	bytes  int64
+}
+
+func (r *reporter) Phase(name, _ string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.phases = append(r.phases, name)
+}
+
+func (r *reporter) Update(c progress.Counters) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.bytes = max(r.bytes, c.Bytes)
+}
+
+func (r *reporter) Say(kind progress.Kind, text string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.said = append(r.said, string(kind)+": "+text)
+}
+
+func (r *reporter) Close() {}
+
+// start gives a virtual phone and a paired handle on it.
+func start(t *testing.T, cfg virtualphone.Config, faults string) (*virtualphone.Phone, *device.Device) {
+	t.Helper()
+	cfg.Dir = t.TempDir()
+	if cfg.Profile == "" {
+		cfg.Profile = "tiny"
+	}
+	cfg.KDFRounds = 1
+	var err error
+	if cfg.Faults, err = virtualphone.ParseFaults(faults); err != nil {
+		t.Fatal(err)
+	}
+	s, err := virtualphone.Start(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Errorf("close phone: %v", err)
+		}
+	})
+	return s.Phones()[0], open(t, s)
+}
+
+func open(t *testing.T, s *virtualphone.Server) *device.Device {
+	t.Helper()
+	addr, err := usbmux.ParseAddress(s.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := device.Open(t.Context(), device.Options{Mux: &usbmux.Client{Address: addr}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.Close() })
+	if err := d.Pair(t.Context(), device.PairOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func digest(t *testing.T, p *virtualphone.Phone) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := p.Digest(context.Background(), &b); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func folder(dir string, p *virtualphone.Phone) string { return filepath.Join(dir, p.UDID()) }
