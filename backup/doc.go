@@ -21,8 +21,9 @@
 //     then on nothing has to come from the phone: each remaining step is a
 //     rename or a removal that can be repeated, and the next run repeats what
 //     is missing. Between "moving" and "removing" the folder is neither the old
-//     backup nor the new one; only another run, or the phone itself during a
-//     restore, makes sense of it.
+//     backup nor the new one, so what is replaced or removed is set aside beside
+//     it until the new backup is finished; laid over the folder it is the last
+//     good backup again (dirstore.Previous).
 //   - Info.plist describes the files beside it, so it is replaced at the moment
 //     of "moving" too, and not before the run as other tools do.
 //   - A full backup is asked for without deleting anything: the phone is shown

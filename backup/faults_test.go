@@ -25,7 +25,13 @@ import (
 // nothing but Status.plist may speak of the interruption.
 func intact(t *testing.T, dir string) {
 	t.Helper()
-	b, err := itunesbackup.Open(t.Context(), dir)
+	fsys, _, err := dirstore.Previous(dir)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer fsys.Close()
+	b, err := itunesbackup.OpenFS(t.Context(), fsys)
 	if err != nil {
 		t.Errorf("the last backup does not open: %v", err)
 		return
@@ -72,7 +78,7 @@ func TestToFolder_faults(t *testing.T) {
 	const (
 		early  = iota // nothing has arrived
 		middle        // files arrive
-		late          // the phone has begun to commit
+		late          // the phone has begun to commit: what it replaced is set aside
 	)
 	for _, c := range []struct {
 		spec string
@@ -117,9 +123,7 @@ func TestToFolder_faults(t *testing.T) {
 			if device.Hint(err) == "" {
 				t.Errorf("no remedy for: %v", err)
 			}
-			if c.when != late {
-				intact(t, folder(dir, phone))
-			}
+			intact(t, folder(dir, phone))
 			if c.when == early {
 				return // the runs below go on from here
 			}
