@@ -95,7 +95,6 @@ type contender struct {
 	name string
 	// args of the command that backs up the phone at addr into dir.
 	args func(addr, dir string) []string
-	env  func(addr string) []string
 }
 
 // result is one run.

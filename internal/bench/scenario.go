@@ -128,7 +128,7 @@ func (b *bench) contenders() []contender {
 func (b *bench) scenario(ctx context.Context, s scenario) (err error) {
 	home := filepath.Join(b.dir, s.name)
 	phoneDir := filepath.Join(home, "phone")
-	if err := os.MkdirAll(filepath.Join(phoneDir, "fs"), 0o755); err != nil {
+	if err := os.MkdirAll(home, 0o755); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(home)) }()

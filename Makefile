@@ -1,0 +1,63 @@
+# Two commands do all the set-up: "make demo" and "make test".
+# "make help" lists the rest.
+
+GO       ?= go
+BIN      := bin/keepsake
+# What the tests ask of Debian: third-party judges of our phone and our files.
+PACKAGES := libimobiledevice-utils libusbmuxd-tools libplist-utils sqlite3 ffmpeg libheif-examples
+BENCH_PACKAGES := hyperfine
+# Packages whose goroutines meet; raced in CI.
+RACED    := ./internal/framing ./internal/plist ./usbmux ./lockdown ./afc ./notificationproxy ./heartbeat ./powerassertion \
+            ./devicelink ./mobilebackup2/... ./device ./backup ./restore ./virtualphone ./virtualphone/internal/backupagent ./virtualphone/internal/fault
+FUZZTIME ?= 60s
+
+.PHONY: help build demo test race lint vet fuzz fuzz-ci bench vuln third-party deps clean
+
+help: ## list what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+build: ## build bin/keepsake, one static binary
+	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN) ./cmd/keepsake
+
+demo: build ## the main job without a phone: back up, live a day, back up again, restore, compare
+	$(BIN) demo --once
+
+test: deps ## run every test
+	CGO_ENABLED=0 $(GO) test -timeout 10m ./...
+
+race: deps ## run the tests of the concurrent packages under the race detector
+	CGO_ENABLED=1 $(GO) test -race -timeout 10m $(RACED)
+
+lint: vet ## gofmt, vet for three systems, staticcheck
+	@files=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \
+	  if [ -n "$$files" ]; then echo "gofmt would change:"; echo "$$files"; exit 1; fi
+	$(GO) tool staticcheck ./...
+
+vet: ## go vet for Linux, macOS and Windows
+	@for os in linux darwin windows; do echo "vet $$os"; CGO_ENABLED=0 GOOS=$$os $(GO) vet ./... || exit 1; done
+
+fuzz: ## fuzz every decoder for FUZZTIME each (default 60s)
+	@FUZZTIME=$(FUZZTIME) GO=$(GO) sh internal/deptest/fuzz.sh
+
+fuzz-ci: ## the same, all targets together within two minutes
+	@FUZZTOTAL=100 GO=$(GO) sh internal/deptest/fuzz.sh
+
+bench: deps build ## measure against idevicebackup2 and against the limit; prints a table
+	@$(MAKE) --no-print-directory deps PACKAGES="$(PACKAGES) $(BENCH_PACKAGES)"
+	CGO_ENABLED=0 $(GO) run ./internal/bench
+
+vuln: ## govulncheck, where its database can be reached
+	$(GO) run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./...
+
+third-party: ## write THIRD_PARTY.md from what the binary links
+	$(GO) run ./internal/thirdparty
+
+deps: ## install the Debian packages that the tests need
+	@missing=; for p in $(PACKAGES); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; done; \
+	if [ -n "$$missing" ]; then \
+	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	  $$sudo apt-get update -q && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing; \
+	fi
+
+clean: ## remove what was built
+	rm -rf bin

@@ -1,0 +1,134 @@
+// Package deptest holds who may import whom. The layers are those of
+// docs/architecture.md; each rule prints its reason when it is broken.
+package deptest
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/keepsake-backup/keepsake"
+
+type goPackage struct {
+	ImportPath, Name, Doc string
+	Imports               []string
+	Deps                  []string
+}
+
+// rule forbids packages below the folders in from to import anything below
+// those in to. An entry of to that is not a folder of ours is a package of
+// the standard library or of another module.
+type rule struct {
+	from, to []string
+	deep     bool // through other packages too
+	why      string
+}
+
+var (
+	formats   = []string{"keybag", "itunesbackup"}
+	protocols = []string{"usbmux", "lockdown", "devicelink", "mobilebackup2", "afc", "notificationproxy",
+		"installationproxy", "springboard", "diagnostics", "heartbeat", "powerassertion"}
+	phoneSide = []string{"device", "mobilebackup2", "afc", "notificationproxy", "installationproxy", "lockdown", "usbmux"}
+	delivery  = []string{"internal/cli", "server", "cmd"}
+)
+
+var rules = []rule{
+	{from: formats, to: []string{"net"}, why: "formats turn bytes into values: no sockets, so that every tool can use them"},
+	{from: formats, to: append([]string{"device", "backup", "restore", "repository", "virtualphone"}, append(protocols, delivery...)...), deep: true,
+		why: "formats are the bottom layer"},
+	{from: protocols, to: append([]string{"device", "backup", "restore", "repository", "virtualphone", "snapshot"}, delivery...), deep: true,
+		why: "protocols know neither what they are used for nor where data is kept"},
+	{from: []string{"usbmux", "lockdown", "devicelink", "afc", "notificationproxy", "installationproxy", "springboard", "diagnostics", "heartbeat", "powerassertion"},
+		to: []string{"os/exec", "log", "flag"}, why: "protocol packages take values and connections; the environment is read in internal/cli"},
+	{from: []string{"repository"}, to: append([]string{"itunesbackup", "keybag", "snapshot", "virtualphone"}, phoneSide...), deep: true,
+		why: "the repository has no Apple word in it: a photographer's backup tool could use it"},
+	{from: append(slices.Clone(phoneSide), "itunesbackup", "keybag"), to: []string{"repository"}, deep: true,
+		why: "only backup and restore see both a phone and a repository"},
+	{from: []string{"extract"}, to: append([]string{"repository", "server", "backup", "restore"}, phoneSide...), deep: true,
+		why: "extractors read an fs.FS and give records"},
+	{from: []string{"virtualphone"}, to: []string{"device", "backup", "restore", "mobilebackup2/dirstore", "repository", "server", "internal/cli"}, deep: true,
+		why: "the virtual phone obeys the protocol, not our client: it shares message types with it and nothing else"},
+	{from: []string{"device", "backup", "restore", "snapshot", "usbmux", "lockdown", "devicelink", "mobilebackup2", "afc", "itunesbackup", "keybag", "repository"},
+		to: []string{"virtualphone"}, deep: true, why: "the product must not lean on its own test double"},
+	{from: []string{"device", "backup", "restore", "snapshot", "repository", "itunesbackup", "keybag", "virtualphone"}, to: delivery,
+		why: "delivery sits on top"},
+}
+
+func TestImports(t *testing.T) {
+	pkgs := load(t)
+	for _, p := range pkgs {
+		for _, r := range rules {
+			if !below(p.ImportPath, r.from) {
+				continue
+			}
+			imports := p.Imports
+			if r.deep {
+				imports = p.Deps
+			}
+			for _, imp := range imports {
+				if below(imp, r.to) && !below(imp, []string{ours(p.ImportPath)}) {
+					t.Errorf("%s imports %s\n\twhy not: %s", ours(p.ImportPath), ours(imp), r.why)
+				}
+			}
+		}
+	}
+}
+
+func TestPackagesAreDocumented(t *testing.T) {
+	for _, p := range load(t) {
+		if len(p.Doc) < 40 && p.Name != "deptest" {
+			t.Errorf("%s has no package comment that teaches it (%q)", ours(p.ImportPath), p.Doc)
+		}
+	}
+}
+
+func TestTestingIsNotShipped(t *testing.T) {
+	for _, p := range load(t) {
+		if slices.Contains(p.Imports, "testing") && !strings.HasSuffix(p.ImportPath, "test") {
+			t.Errorf("%s imports testing\n\twhy not: shipped binaries never link it; helpers of tests live in packages named …test", ours(p.ImportPath))
+		}
+	}
+}
+
+// below tells whether importPath is one of folders of this module or inside
+// one, or one of the foreign packages named in folders.
+func below(importPath string, folders []string) bool {
+	return slices.ContainsFunc(folders, func(f string) bool {
+		ourFolder := module + "/" + f
+		return importPath == f || importPath == ourFolder || strings.HasPrefix(importPath, ourFolder+"/")
+	})
+}
+
+func ours(importPath string) string { return strings.TrimPrefix(importPath, module+"/") }
+
+func load(t *testing.T) []goPackage {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Name,Doc,Imports,Deps", module+"/...")
+	out, err := cmd.Output()
+	if err != nil {
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			t.Fatalf("go list: %v\n%s", err, exit.Stderr)
+		}
+		t.Fatalf("go list: %v", err)
+	}
+	var pkgs []goPackage
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p goPackage
+		if err := dec.Decode(&p); err == io.EOF {
+			break
+		} else if err != nil {
+			t.Fatalf("decode go list: %v", err)
+		}
+		pkgs = append(pkgs, p)
+	}
+	if len(pkgs) < 10 {
+		t.Fatalf("go list gave %d packages: the rules would hold of nothing", len(pkgs))
+	}
+	return pkgs
+}
