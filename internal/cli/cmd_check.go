@@ -59,8 +59,9 @@ type checkSummary struct {
 	UDID           string  `json:"udid"` // the folder's name
 	Name           string  `json:"name,omitempty"`
 	Folder         string  `json:"folder"`
-	Result         string  `json:"result"` // "whole", "incomplete" (not all could be looked at) or "damaged"
-	Proved         string  `json:"proved"` // in words
+	Result         string  `json:"result"`   // "whole", "incomplete" (not all could be looked at) or "damaged"
+	Proved         string  `json:"proved"`   // in words
+	Previous       bool    `json:"previous"` // the backup before a run that was interrupted
 	Encrypted      bool    `json:"encrypted"`
 	Unlocked       bool    `json:"unlocked"`
 	Entries        int64   `json:"entries"`
@@ -90,11 +91,8 @@ func (a *app) check(ctx context.Context, folder string, password *passwordSource
 	}
 	worst := reported{exitOK}
 	for _, s := range found {
-		code := exitCode(ctx, nil)
 		err := a.checkOne(ctx, s, password)
-		if err != nil {
-			code = exitCode(ctx, err)
-		}
+		code := exitCode(ctx, err)
 		if code == exitInterrupted || len(found) == 1 && err != nil {
 			return err
 		}
@@ -143,7 +141,7 @@ func (a *app) checkOne(ctx context.Context, s stored, password *passwordSource) 
 	if err != nil {
 		return err
 	}
-	return a.showCheck(s, report, time.Since(began))
+	return a.showCheck(s, report, previous, time.Since(began))
 }
 
 // unlock opens an encrypted backup if there is a password: given, or typed by
@@ -172,8 +170,8 @@ func (a *app) unlock(ctx context.Context, b *itunesbackup.Backup, s stored, sour
 	})
 }
 
-func (a *app) showCheck(s stored, r *itunesbackup.Report, took time.Duration) error {
-	m := checkSummary{MessageType: "summary", Command: "check", UDID: s.name, Name: s.info.DeviceName, Folder: s.path, Result: "whole", Proved: proved(r),
+func (a *app) showCheck(s stored, r *itunesbackup.Report, previous bool, took time.Duration) error {
+	m := checkSummary{MessageType: "summary", Command: "check", UDID: s.name, Name: s.info.DeviceName, Folder: s.path, Result: "whole", Proved: proved(r), Previous: previous,
 		Encrypted: r.Encrypted, Unlocked: r.Unlocked, Entries: r.Rows, Files: r.Files, Directories: r.Directories, Symlinks: r.Symlinks,
 		StoredBytes: r.StoredBytes, DigestsChecked: r.DigestsChecked, Decrypted: r.Decrypted,
 		Failures: r.Failures, Warnings: r.Warnings, Notes: r.Notes, Seconds: seconds(took)}

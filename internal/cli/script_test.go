@@ -57,6 +57,7 @@ func TestScript(t *testing.T) {
 			"waitready":   waitReady,
 		},
 		RequireExplicitExec: true,
+		Deadline:            time.Now().Add(5 * time.Minute), // a hang shows its goroutines
 	})
 }
 
