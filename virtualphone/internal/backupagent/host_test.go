@@ -395,8 +395,9 @@ func (h *testHost) listing(name string) error {
 	}
 	dict := map[string]any{}
 	entry := func(at, kind string, size int) {
-		if path.Dir(at) == name {
-			dict[path.Base(at)] = map[string]any{devicelink.KeyFileType: kind, devicelink.KeyFileSize: size, devicelink.KeyModificationDate: testDay}
+		base, inside := strings.CutPrefix(at, name+"/")
+		if inside && !strings.Contains(base, "/") {
+			dict[base] = map[string]any{devicelink.KeyFileType: kind, devicelink.KeyFileSize: size, devicelink.KeyModificationDate: testDay}
 		}
 	}
 	for at, data := range h.files {

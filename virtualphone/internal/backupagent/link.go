@@ -92,6 +92,9 @@ func (l *link) peek() error {
 		return errDisconnected
 	}
 	if req, err := decodeRequest(m.args); err == nil && m.name == devicelink.ProcessMessage && req.name == mobilebackup2.MsgCancelBackup {
+		if _, err := l.in.r.Discard(len(body)); err != nil {
+			return errDisconnected
+		}
 		return errCancelled
 	}
 	return nil

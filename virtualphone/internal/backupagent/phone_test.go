@@ -38,6 +38,7 @@ type testPhone struct {
 	identity Identity
 	password secret.BackupPassword
 	auth     error
+	prompt   func(context.Context) error
 	apps     []contents.App
 	reboots  int
 	erased   int
@@ -76,9 +77,14 @@ func (p *testPhone) SetBackupPassword(s secret.BackupPassword) error {
 	p.password = s
 	return nil
 }
-func (p *testPhone) Authenticate(context.Context) error { return p.auth }
-func (p *testPhone) Reboot()                            { p.mu.Lock(); p.reboots++; p.mu.Unlock() }
-func (p *testPhone) Erase()                             { p.mu.Lock(); p.erased++; p.mu.Unlock() }
+func (p *testPhone) Authenticate(ctx context.Context) error {
+	if p.prompt != nil {
+		return p.prompt(ctx)
+	}
+	return p.auth
+}
+func (p *testPhone) Reboot() { p.mu.Lock(); p.reboots++; p.mu.Unlock() }
+func (p *testPhone) Erase()  { p.mu.Lock(); p.erased++; p.mu.Unlock() }
 func (p *testPhone) Notify(name string) {
 	p.mu.Lock()
 	p.notified = append(p.notified, name)

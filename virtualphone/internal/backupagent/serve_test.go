@@ -307,3 +307,43 @@ func TestChangePassword(t *testing.T) {
 		})
 	}
 }
+
+// A host that leaves while the phone asks for the passcode, or cancels, is not
+// waited for.
+func TestLeavingAtPasscodePrompt(t *testing.T) {
+	tests := map[string]func(*testHost){
+		"hangs up":    func(h *testHost) { h.conn.Close() },
+		"disconnects": func(h *testHost) { h.send(devicelink.Disconnect, "bye") },
+		"cancels":     func(h *testHost) { h.send(devicelink.ProcessMessage, map[string]any{"MessageName": "CancelBackup"}) },
+	}
+	for name, leave := range tests {
+		t.Run(name, func(t *testing.T) {
+			p, h := newPhone(t), newHost(t)
+			asked := make(chan bool)
+			p.prompt = func(ctx context.Context) error {
+				close(asked)
+				<-ctx.Done()
+				return context.Cause(ctx)
+			}
+			h.connect(p)
+			ended := make(chan result, 1)
+			go func() { ended <- h.do("Backup", nil) }()
+			<-asked
+			leave(h)
+			if name == "cancels" {
+				if r := <-ended; r.code != 202 {
+					t.Errorf("phone answered %d %q, %v", r.code, r.text, r.err)
+				}
+				h.conn.Close()
+			}
+			select {
+			case err := <-h.done:
+				if err != nil {
+					t.Errorf("agent ended with %v", err)
+				}
+			case <-time.After(10 * time.Second):
+				t.Fatal("the agent does not end")
+			}
+		})
+	}
+}
