@@ -2,6 +2,7 @@ package virtualphone
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,8 +11,10 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/keepsake-backup/keepsake/internal/plist"
 	"github.com/keepsake-backup/keepsake/internal/secret"
 	"github.com/keepsake-backup/keepsake/virtualphone/internal/backupagent"
+	"github.com/keepsake-backup/keepsake/virtualphone/internal/contents"
 	"github.com/keepsake-backup/keepsake/virtualphone/internal/fault"
 	"github.com/keepsake-backup/keepsake/virtualphone/internal/state"
 )
@@ -109,6 +112,9 @@ func (p *Phone) commitRestore(ctx context.Context) error {
 	if err := errors.Join(err, backupagent.CommitStaged(ctx, p.Dir())); err != nil {
 		return err
 	}
+	if err := fetchApps(p.Dir()); err != nil {
+		return fmt.Errorf("after restore: %w", err)
+	}
 	err = p.st.Update(func(s *state.Settings) error {
 		s.Setup, s.SetupState, s.Lock = state.SetupBusy, setupRestored, state.Unlocked
 		return nil
@@ -118,5 +124,39 @@ func (p *Phone) commitRestore(ctx context.Context) error {
 	}
 	p.events.add("restored")
 	p.Notify("com.apple.purplebuddy.setuplaunched")
+	return nil
+}
+
+// fetchApps installs the apps that a restore left as placeholders: this phone
+// has the App Store at hand, and an account that bought everything. Apps without
+// a licence stay away (protocol.md 13.2).
+func fetchApps(dir string) error {
+	data, err := os.ReadFile(filepath.Join(dir, agentFolder, "restored.json"))
+	if err != nil {
+		return fmt.Errorf("read what was restored: %w", err)
+	}
+	var restored backupagent.Restored
+	if err := json.Unmarshal(data, &restored); err != nil {
+		return fmt.Errorf("read what was restored: %w", err)
+	}
+	for _, a := range restored.Apps {
+		if a.State != "placeholder" {
+			continue
+		}
+		var store struct {
+			Name    string `plist:"itemName"`
+			Version string `plist:"bundleShortVersionString"`
+		}
+		if err := plist.Unmarshal(a.Metadata, &store); err != nil {
+			return fmt.Errorf("read store data of %s: %w", a.BundleID, err)
+		}
+		app := contents.App{
+			BundleID: a.BundleID, Name: orElse(store.Name, a.BundleID), Version: a.Version, ShortVersion: orElse(store.Version, a.Version),
+			Path: a.Path, Container: "/var/mobile/Containers/Data/Application/" + a.BundleID, SINF: a.SINF, Metadata: a.Metadata, Icon: a.Icon,
+		}
+		if err := contents.AddApp(dir, app); err != nil {
+			return err
+		}
+	}
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/keepsake-backup/keepsake/backup"
 	"github.com/keepsake-backup/keepsake/device"
+	"github.com/keepsake-backup/keepsake/installationproxy"
 	"github.com/keepsake-backup/keepsake/internal/plist"
 	"github.com/keepsake-backup/keepsake/internal/progress"
 	"github.com/keepsake-backup/keepsake/internal/secret"
@@ -36,6 +37,28 @@ func (p *phone) ours() *device.Device {
 	}
 	p.t.Cleanup(func() { dev.Close() })
 	return dev
+}
+
+// apps lists the apps with a licence from the store, by bundle id.
+func (p *phone) apps() (ids []string) {
+	p.t.Helper()
+	conn, err := p.ours().StartService(context.Background(), installationproxy.Service)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	c := installationproxy.New(conn)
+	defer c.Close()
+	list, err := c.Browse(context.Background(), "CFBundleIdentifier", "ApplicationSINF")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	for _, a := range list {
+		if len(a.SINF) > 0 {
+			ids = append(ids, a.BundleID)
+		}
+	}
+	slices.Sort(ids)
+	return ids
 }
 
 type silent struct{}
@@ -244,6 +267,7 @@ func TestOursAgainstTheirs_restoreEachOther(t *testing.T) {
 					p.backup(dir)
 				}
 				want := p.digest()
+				apps := p.apps()
 				p.erase()
 				p.run("idevicepair", "pair")
 				if oursFirst {
@@ -252,6 +276,10 @@ func TestOursAgainstTheirs_restoreEachOther(t *testing.T) {
 					p.ourRestore(dir, restore.Options{Password: password})
 				}
 				sameDigest(t, want, p.digest())
+				// The phone can fetch the apps that have a licence in the backup.
+				if got := p.apps(); !slices.Equal(got, apps) {
+					t.Errorf("apps are %q, want %q", got, apps)
+				}
 			})
 		}
 	}

@@ -3,7 +3,9 @@ package interop
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -194,20 +196,25 @@ func (p *phone) restore(dir string, args ...string) {
 	}
 }
 
-// size of all below dir, in bytes and files.
+// size of all below dir, in bytes and files. Nothing has none, and what a
+// client moves away meanwhile does not count.
 func size(t testing.TB, dir string) (bytes int64, files int) {
 	t.Helper()
 	err := filepath.WalkDir(dir, func(_ string, d os.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
+		if errors.Is(err, fs.ErrNotExist) || err == nil && d.IsDir() {
+			return nil
 		}
-		info, err := d.Info()
 		if err != nil {
 			return err
 		}
-		bytes += info.Size()
-		files++
-		return nil
+		info, err := d.Info()
+		if err == nil {
+			bytes += info.Size()
+			files++
+		} else if errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
+		return err
 	})
 	if err != nil {
 		t.Fatal(err)
