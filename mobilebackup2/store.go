@@ -28,7 +28,8 @@ type Store interface {
 	// that wraps fs.ErrExist when there is one already, which is no harm.
 	Mkdir(ctx context.Context, path string) error
 	// Rename moves a file or folder, makes missing folders above the new place,
-	// and replaces what stands there.
+	// and replaces what stands there. A folder moved into itself, or over one that
+	// it lies in, is fs.ErrInvalid and changes nothing.
 	Rename(ctx context.Context, from, to string) error
 	// Remove takes a file, or a folder with all in it, away. A path that is not
 	// there is no error.

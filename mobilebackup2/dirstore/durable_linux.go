@@ -1,7 +1,6 @@
 package dirstore
 
 import (
-	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -17,16 +16,9 @@ func (unsynced) noteUnsynced(string) {}
 
 // flush writes the file system of the folder out; since Linux 5.8 it reports
 // errors of earlier writes too.
-func (s *Store) flush() error { return flushAll(s.root) }
-
-func flushAll(root *os.Root) error {
-	h, err := openDir(root, ".")
-	if err != nil {
-		return err
-	}
-	defer h.close()
-	return again(func() error { return unix.Syncfs(h.fd) })
-}
+// Each descriptor is told of an error once, so it is one for the whole run: what
+// another program's flush was told reaches this one too.
+func (s *Store) flush() error { return again(func() error { return unix.Syncfs(s.top.fd) }) }
 
 // aheadStep is how many bytes are written before they are flushed in the background.
 const aheadStep = 128 << 20
@@ -53,7 +45,7 @@ func (a *ahead) wrote(s *Store, size int64) error {
 	if a.err == nil && a.done == nil && a.pending >= aheadStep {
 		done := make(chan error, 1)
 		a.pending, a.done, a.since = 0, done, time.Now()
-		go func() { done <- flushAll(s.root) }()
+		go func() { done <- s.flush() }()
 	}
 	return a.err
 }
@@ -72,6 +64,9 @@ func (a *ahead) finished(s *Store, err error) {
 		// Older files are safe now. Should this note be lost, it was stricter.
 		s.lock.Unsynced = a.since
 		err = s.lock.write()
+	}
+	if err != nil {
+		err = s.lose(err)
 	}
 	a.err = err
 }

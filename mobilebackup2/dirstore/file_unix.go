@@ -208,14 +208,9 @@ func (f *file) close() error {
 	return nil
 }
 
-func freeSpace(root *os.Root) (int64, error) {
-	h, err := openDir(root, ".")
-	if err != nil {
-		return 0, err
-	}
-	defer h.close()
+func freeSpace(top *handle) (int64, error) {
 	var st unix.Statfs_t
-	if err := again(func() error { return unix.Fstatfs(h.fd, &st) }); err != nil {
+	if err := again(func() error { return unix.Fstatfs(top.fd, &st) }); err != nil {
 		return 0, err
 	}
 	return int64(st.Bavail) * int64(st.Bsize), nil

@@ -107,8 +107,8 @@ func (f *file) write(p []byte) error { _, err := f.f.Write(p); return cause(err)
 func (f *file) sync() error          { return cause(f.f.Sync()) }
 func (f *file) close() error         { return cause(f.f.Close()) }
 
-func freeSpace(root *os.Root) (int64, error) {
-	name, err := windows.UTF16PtrFromString(root.Name())
+func freeSpace(top *handle) (int64, error) {
+	name, err := windows.UTF16PtrFromString(top.r.Name())
 	if err != nil {
 		return 0, err
 	}

@@ -1,6 +1,7 @@
 package dirstore
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -53,7 +54,12 @@ type marker struct {
 	Unsynced time.Time `json:"unsynced,omitzero"`
 }
 
-const maxMarker = 4 << 10
+const (
+	maxMarker = 4 << 10
+	// markerLen is the length of every note: one is written over the other at
+	// once, so that a kill leaves the old or the new, and a full disk the old.
+	markerLen = 512
+)
 
 // Lock takes the backup of udid for this process alone, until Close. A lock
 // held elsewhere is a LockedError. When the last run was cut off in the middle
@@ -113,7 +119,7 @@ var errHeld = errors.New("held by another process")
 // acquire opens and locks the file. Another process may remove it between the
 // two; then the lock is one on nothing, and it tries again.
 func (l *folderLock) acquire(root *os.Root) error {
-	for {
+	for range 100 {
 		f, err := root.OpenFile(l.name, os.O_RDWR|os.O_CREATE, filePerm)
 		if err != nil {
 			return cause(err)
@@ -138,6 +144,7 @@ func (l *folderLock) acquire(root *os.Root) error {
 		f.Close()
 		return err
 	}
+	return fmt.Errorf("%s is replaced again and again", l.name)
 }
 
 func (l *folderLock) read() error {
@@ -157,9 +164,7 @@ func (l *folderLock) write() error {
 	if err != nil {
 		return err
 	}
-	if err := l.f.Truncate(0); err != nil {
-		return cause(err)
-	}
+	data = append(data, bytes.Repeat([]byte{' '}, max(0, markerLen-1-len(data)))...)
 	if _, err := l.f.WriteAt(append(data, '\n'), 0); err != nil {
 		return cause(err)
 	}
@@ -173,10 +178,17 @@ func (s *Store) mark() error {
 		return nil
 	}
 	s.lock.Unsynced = time.Now()
-	if err := s.lock.write(); err != nil {
-		return err
+	err := s.lock.write()
+	if err == nil {
+		err = cause(s.lock.f.Sync())
 	}
-	return cause(s.lock.f.Sync())
+	if err == nil {
+		err = s.top.sync() // the name of the lock file
+	}
+	if err != nil {
+		s.lock.Unsynced = time.Time{} // not noted: the next file tries again
+	}
+	return err
 }
 
 // settled notes that nothing is in doubt any more.
@@ -338,16 +350,8 @@ const (
 
 // snapshotState is what Status.plist says, "" when there is none.
 func (s *Store) snapshotState(udid string) (string, error) {
-	r, _, err := s.Open(context.Background(), udid+"/"+statusName)
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
-	}
-	if err != nil {
-		return "", err
-	}
-	defer r.Close()
-	data, err := io.ReadAll(io.LimitReader(r, maxStatus))
-	if err != nil {
+	data, err := s.status(udid)
+	if err != nil || data == nil {
 		return "", err
 	}
 	return stateIn(data), nil

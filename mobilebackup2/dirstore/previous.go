@@ -1,7 +1,7 @@
 package dirstore
 
 import (
-	"context"
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -23,8 +23,16 @@ import (
 // there until the new backup is finished. Laid over the folder it gives the
 // last good backup, whatever happens to the run: see [Previous]. Nothing is
 // copied but Status.plist; each file costs one more rename.
+//
+// Another program that goes on with the run, or makes a backup of its own, sets
+// nothing aside: then the two no longer belong together. A trace of what this
+// package wrote last tells whether one was there: see trace.
 
-const finished = "finished"
+const (
+	finished     = "finished"
+	infoName     = "Info.plist"
+	manifestName = "Manifest.plist"
+)
 
 func previousDir(udid string) string { return tempPrefix + udid + ".previous" }
 
@@ -34,19 +42,33 @@ func (s *Store) keeping(p string) (aside string, ok bool) {
 	if !s.kept || s.lock == nil {
 		return "", false
 	}
-	rest, ok := strings.CutPrefix(p, s.lock.udid+"/")
-	if !ok || rest == "Snapshot" || strings.HasPrefix(rest, "Snapshot/") {
-		return "", false
-	}
-	return previousDir(s.lock.udid) + "/" + rest, true
+	rest, ok := inBackup(s.lock.udid, p)
+	return previousDir(s.lock.udid) + rest, ok
+}
+
+// inBackup tells whether p is the folder of udid or in it, but not in Snapshot.
+func inBackup(udid, p string) (rest string, ok bool) {
+	rest, ok = strings.CutPrefix(p, udid)
+	return rest, ok && (rest == "" || rest[0] == '/' && rest != "/Snapshot" && !strings.HasPrefix(rest, "/Snapshot/"))
 }
 
 // setAside moves what stands at p to the last good backup, unless that has its
 // own version already.
 func (s *Store) setAside(p string) error {
+	if !s.seen && s.lock != nil && !s.lock.shared && p != s.lock.udid+"/"+infoName {
+		if _, own := inBackup(s.lock.udid, p); own {
+			// A phone that changes the backup before it says so in Status.plist.
+			if err := s.begin(s.lock.udid); err != nil {
+				return err
+			}
+		}
+	}
 	aside, ok := s.keeping(p)
 	if !ok {
 		return nil
+	}
+	if p == s.lock.udid {
+		return s.setAllAside(p)
 	}
 	fromDir, fromName := split(p)
 	toDir, toName := split(aside)
@@ -73,47 +95,84 @@ func (s *Store) setAside(p string) error {
 			return err
 		}
 	}
-	if _, err := dst.handle.stat(toName); err == nil {
+	if old, err := dst.handle.stat(toName); err == nil {
+		if e.Dir && old.Dir {
+			return s.setAllAside(p)
+		}
 		return nil // of the interrupted run before: what stands at p is new
-	}
-	if err := renameAt(s.root, src, fromName, dst, toName); err != nil {
-		return err
 	}
 	if e.Dir {
 		s.forget(p)
+	}
+	if err := renameAt(s.root, src, fromName, dst, toName); err != nil {
+		return err
 	}
 	s.gone(src, fromName)
 	return nil
 }
 
-// begin starts to keep the last good backup, if there is one: its Status.plist
-// says "finished" and is about to be replaced.
-func (s *Store) begin(udid string) error {
-	if s.kept {
+// setAllAside is setAside for everything in the folder p.
+func (s *Store) setAllAside(p string) error {
+	list, err := s.list(p)
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	state, err := s.snapshotState(udid)
-	if err != nil || state != finished {
-		return err
-	}
-	r, _, err := s.Open(context.Background(), udid+"/Status.plist")
 	if err != nil {
 		return err
 	}
-	defer r.Close()
+	for _, e := range list {
+		if err := s.setAside(p + "/" + e.Name); err != nil {
+			return err
+		}
+	}
+	if p != s.lock.udid {
+		return nil
+	}
+	// The index goes with the folder, and that is our doing.
+	s.trace.saw(statusName, nothing)
+	s.trace.saw(infoName, nothing)
+	return s.writeTrace()
+}
+
+// begin starts to keep the last good backup, if there is one: its Status.plist
+// says "finished" and is about to be replaced.
+func (s *Store) begin(udid string) error {
+	s.seen = true
+	if s.kept {
+		return nil
+	}
+	data, err := s.status(udid)
+	if err != nil || stateIn(data) != finished {
+		return err
+	}
+	if err := s.startTrace(udid); err != nil {
+		return err
+	}
+	if err := s.keepDurably(udid, statusName, data); err != nil {
+		return err
+	}
+	s.kept = true
+	return nil
+}
+
+// keepDurably puts a file into the folder of the last good backup.
+func (s *Store) keepDurably(udid, name string, data []byte) error {
+	fresh := !s.exists(previousDir(udid))
 	d, err := s.at(previousDir(udid), true)
 	if err != nil {
 		return err
 	}
-	const temp = tempPrefix + "Status.plist"
-	if _, err := s.write(d, temp, r, true); err != nil {
+	temp := tempPrefix + "new"
+	if _, err := s.write(d, temp, bytes.NewReader(data), true); err != nil {
 		return err
 	}
-	if err := renameAt(s.root, d, temp, d, "Status.plist"); err != nil {
+	if err := renameAt(s.root, d, temp, d, name); err != nil {
 		return err
 	}
-	s.kept = true
-	return d.handle.sync()
+	if err := d.handle.sync(); err != nil || !fresh {
+		return err
+	}
+	return s.top.sync()
 }
 
 // resumeKeeping looks for what an interrupted run has kept.
@@ -121,15 +180,16 @@ func (s *Store) resumeKeeping(udid string) error {
 	if !s.exists(previousDir(udid)) {
 		return nil
 	}
-	state, err := s.snapshotState(udid)
+	good, err := s.stillGood(udid)
 	if err != nil {
 		return err
 	}
-	if state == finished || !s.exists(previousDir(udid)+"/Status.plist") {
-		return s.dropPrevious(udid) // cut off at its end, or before its start
+	if !good {
+		// Finished since, cut off before it began, or another program was here.
+		return s.dropPrevious(udid)
 	}
 	s.kept = true
-	return nil
+	return s.startTrace(udid)
 }
 
 // dropPrevious is for the moment when another backup is finished.
@@ -142,12 +202,23 @@ func (s *Store) dropPrevious(udid string) error {
 	return nil
 }
 
+// followPrevious gives what was kept to the folder's new name.
+func (s *Store) followPrevious(from, to string) error {
+	s.seen = true
+	if !s.kept {
+		return nil
+	}
+	s.kept = false
+	s.forget(previousDir(from))
+	return s.root.Rename(previousDir(from), previousDir(to))
+}
+
 // UsePrevious makes Open and ReadDir show the last good backup of udid when the
 // run after it was interrupted, and tells whether they do. It is for a store
 // that is only read.
 func (s *Store) UsePrevious(udid string) (bool, error) {
-	state, err := s.snapshotState(udid)
-	if err != nil || state == finished || !s.exists(previousDir(udid)+"/Status.plist") {
+	good, err := s.stillGood(udid)
+	if err != nil || !good {
 		return false, err
 	}
 	s.shown = udid
@@ -232,6 +303,9 @@ func (f FS) Open(name string) (fs.File, error) {
 		}
 	}
 	file, err := f.s.root.Open(p)
+	if aside, ok := f.s.behind(p); ok && errors.Is(err, fs.ErrNotExist) {
+		file, err = f.s.root.Open(aside) // a folder that is set aside as a whole
+	}
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: cause(err)}
 	}
@@ -254,7 +328,7 @@ func (f FS) ReadDir(name string) ([]fs.DirEntry, error) {
 	if err != nil {
 		return nil, &fs.PathError{Op: "readdir", Path: name, Err: cause(err)}
 	}
-	return list, nil
+	return slices.DeleteFunc(list, func(e fs.DirEntry) bool { return strings.HasPrefix(e.Name(), tempPrefix) }), nil
 }
 
 func merge(first, second []fs.DirEntry) []fs.DirEntry {

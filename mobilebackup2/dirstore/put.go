@@ -3,6 +3,8 @@ package dirstore
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"io"
 	"io/fs"
@@ -30,6 +32,14 @@ func (s *Store) Put(ctx context.Context, p string, r io.Reader) error {
 	}
 	if err := s.mark(); err != nil {
 		return err
+	}
+	if err := s.setAside(p); err != nil {
+		return cause(err)
+	}
+	if d.handle == nil { // closed to make room
+		if d, err = s.at(parent, true); err != nil {
+			return cause(err)
+		}
 	}
 	size, err := s.write(d, name, r, s.opt.SyncEachFile)
 	if err != nil {
@@ -75,7 +85,11 @@ func (s *Store) write(d *dir, name string, r io.Reader, sync bool) (size int64, 
 	}
 	if err != nil {
 		d.drop(name)
-		return 0, errors.Join(err, d.handle.remove(name))
+		if rerr := d.handle.remove(name); rerr != nil {
+			d.unlearn() // it still stands there
+			err = errors.Join(err, rerr)
+		}
+		return 0, err
 	}
 	return size, nil
 }
@@ -153,15 +167,18 @@ func (s *Store) replace(_ context.Context, p string, r io.Reader) error {
 	if err != nil {
 		return cause(err)
 	}
-	promise, last := false, false
+	promise, state := false, ""
 	if name == statusName {
 		data, err := io.ReadAll(io.LimitReader(r, maxStatus))
 		if err != nil {
 			return err
 		}
-		promise, last = stateIn(data) != uploading, stateIn(data) == finished
+		state = stateIn(data)
+		promise = state != uploading
 		r = io.MultiReader(bytes.NewReader(data), r)
 	}
+	digest := sha256.New()
+	r = io.TeeReader(r, digest)
 	temp := tempPrefix + name
 	// Where flush takes everything along, the file needs no sync of its own.
 	size, err := s.write(d, temp, r, !promise || !flushesAll)
@@ -174,6 +191,13 @@ func (s *Store) replace(_ context.Context, p string, r io.Reader) error {
 	}
 	if err == nil && !own {
 		err = cause(s.setAside(p))
+	}
+	if err == nil && s.kept && (own || p == s.lock.udid+"/"+infoName) {
+		if own {
+			s.trace.State = state
+		}
+		s.trace.saw(name, hex.EncodeToString(digest.Sum(nil)))
+		err = s.writeTrace()
 	}
 	if err == nil {
 		if d, err = s.at(parent, false); err == nil {
@@ -189,7 +213,7 @@ func (s *Store) replace(_ context.Context, p string, r io.Reader) error {
 		s.renamed = true
 		return nil
 	}
-	if err := d.handle.sync(); err != nil || !own || !last || !s.kept {
+	if err := d.handle.sync(); err != nil || !own || state != finished || !s.kept {
 		return err
 	}
 	return s.dropPrevious(s.lock.udid)

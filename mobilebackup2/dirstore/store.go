@@ -31,7 +31,11 @@ type Store struct {
 	renamed bool // names have changed since then
 	lock    *folderLock
 	ahead   ahead
-	kept    bool   // the last good backup is being kept: previous.go
+	top     *handle // of the folder itself
+	lost    error   // of a flush: what was written may be gone, and nothing is promised any more
+	kept    bool    // the last good backup is being kept: previous.go
+	seen    bool    // it has been looked whether there is one to keep
+	trace   trace
 	shown   string // UDID whose last good backup is shown instead of its folder
 }
 
@@ -59,19 +63,28 @@ func Open(folder string, opt Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open backup folder: %w", err)
 	}
-	return &Store{root: root, opt: opt, dirs: map[string]*dir{}}, nil
+	top, err := openDir(root, ".")
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open backup folder: %w", err), root.Close())
+	}
+	return &Store{root: root, opt: opt, dirs: map[string]*dir{}, top: top}, nil
 }
 
 // Close releases the folder and its lock. What is not durable yet stays so,
 // which the lock file remembers; only where the system does not tell one start
 // of the machine from the next, Close has to make it durable.
 func (s *Store) Close() error {
+	told := s.lost != nil
 	err := s.ahead.wait(s)
-	if s.lock != nil && !s.lock.shared && bootID() == "" {
+	if told {
+		err = nil
+	}
+	if s.lost == nil && s.lock != nil && !s.lock.shared && bootID() == "" {
 		err = errors.Join(err, s.settle())
 	}
 	s.closeHandles()
 	err = errors.Join(err, s.unlock())
+	s.top.close()
 	return errors.Join(err, s.root.Close())
 }
 
@@ -267,29 +280,33 @@ func (s *Store) Rename(ctx context.Context, from, to string) error {
 	if from == to {
 		return nil
 	}
-	if s.unsaved && isIndex(to) {
+	if below(from, to) || below(to, from) {
+		if !s.exists(from) {
+			return fs.ErrNotExist
+		}
+		return fmt.Errorf("%w: move of a folder into itself or over itself", fs.ErrInvalid)
+	}
+	folder := s.dirs[from] != nil || s.dirs[to] != nil
+	if s.unsaved && (folder || isIndex(to)) {
 		if err := s.settle(); err != nil {
 			return err
 		}
 	}
-	if s.lock != nil && from == s.lock.udid {
-		// The phone itself sets the whole backup aside.
-		if err := s.dropPrevious(from); err != nil {
-			return err
-		}
-	}
-	if err := s.setAside(to); err != nil {
+	if err := s.makeWay(ctx, from, to); err != nil {
 		return cause(err)
 	}
 	fromDir, fromName := split(from)
 	toDir, toName := split(to)
+	if folder {
+		s.forget(from)
+		s.forget(to)
+	}
 	src, dst, err := s.both(fromDir, fromName, toDir)
 	if err != nil {
 		return cause(err)
 	}
-	folder := s.dirs[from] != nil || s.dirs[to] != nil
 	if err := renameAt(s.root, src, fromName, dst, toName); err != nil {
-		if errors.Is(err, fs.ErrNotExist) || !inTheWay(err) {
+		if errors.Is(err, fs.ErrNotExist) || !inTheWay(err) || !s.unlike(src, fromName, dst, toName) {
 			return cause(err)
 		}
 		// A folder stands where a file goes, or the other way round.
@@ -308,6 +325,49 @@ func (s *Store) Rename(ctx context.Context, from, to string) error {
 	}
 	s.carry(src, fromName, dst, toName)
 	return nil
+}
+
+func below(p, folder string) bool { return strings.HasPrefix(p, folder+"/") }
+
+// makeWay keeps what a move would take from the last good backup: what stands at
+// to, and what goes away from its place.
+func (s *Store) makeWay(ctx context.Context, from, to string) error {
+	if _, keep := s.keeping(to); keep {
+		// A move of nothing must not take the old file away.
+		dir, name := split(from)
+		src, err := s.at(dir, false)
+		if err == nil {
+			_, err = src.handle.stat(name)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if s.lock != nil && !s.lock.shared && from == s.lock.udid {
+		return s.followPrevious(from, to) // the phone itself sets the whole backup aside
+	}
+	if err := s.setAside(to); err != nil {
+		return err
+	}
+	aside, keep := s.keeping(from)
+	if !keep || s.exists(aside) {
+		return nil
+	}
+	if err := s.setAside(from); err != nil {
+		return err
+	}
+	return s.Copy(ctx, aside, from)
+}
+
+// unlike tells whether one of the two is a folder and the other is not, or both
+// are folders.
+func (s *Store) unlike(src *dir, from string, dst *dir, to string) bool {
+	a, err := src.handle.stat(from)
+	if err != nil {
+		return false
+	}
+	b, err := dst.handle.stat(to)
+	return err == nil && (a.Dir || b.Dir)
 }
 
 // both opens two folders at once. The second is made when missing, but not for
@@ -338,6 +398,9 @@ func (s *Store) both(fromDir, fromName, toDir string) (src, dst *dir, err error)
 func (s *Store) carry(src *dir, fromName string, dst *dir, toName string) {
 	e, ok := src.get(fromName)
 	src.drop(fromName)
+	if s.unsaved {
+		dst.noteUnsynced(toName)
+	}
 	if !dst.known {
 		return
 	}
@@ -384,11 +447,24 @@ func (s *Store) Copy(ctx context.Context, from, to string) error {
 	if err := errors.Join(check(from), check(to)); err != nil {
 		return err
 	}
-	if to == from || strings.HasPrefix(to, from+"/") {
+	if to == from || below(to, from) {
 		return fmt.Errorf("%w: copy of a folder into itself", fs.ErrInvalid)
 	}
+	err := s.copy(ctx, from, to)
+	if aside, ok := s.behind(from); ok && (err == nil || errors.Is(err, fs.ErrNotExist)) {
+		if aerr := s.copy(ctx, aside, to); err != nil || !errors.Is(aerr, fs.ErrNotExist) {
+			err = aerr
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return s.settle()
+}
+
+func (s *Store) copy(ctx context.Context, from, to string) error {
 	fsys := s.root.FS()
-	err := fs.WalkDir(fsys, from, func(p string, e fs.DirEntry, err error) error {
+	return fs.WalkDir(fsys, from, func(p string, e fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return cause(err)
@@ -412,14 +488,10 @@ func (s *Store) Copy(ctx context.Context, from, to string) error {
 		defer f.Close()
 		return s.Put(ctx, target, f)
 	})
-	if err != nil {
-		return err
-	}
-	return s.settle()
 }
 
 // FreeSpace is what the file system of the folder has left for this user, in bytes.
-func (s *Store) FreeSpace(context.Context) (int64, error) { return freeSpace(s.root) }
+func (s *Store) FreeSpace(context.Context) (int64, error) { return freeSpace(s.top) }
 
 // cause takes the operation and host path of the standard library off an
 // error: callers name their own paths.

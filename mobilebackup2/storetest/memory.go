@@ -139,7 +139,7 @@ func (m *Memory) Rename(_ context.Context, from, to string) error {
 	if from == to {
 		return nil
 	}
-	if strings.HasPrefix(to, from+"/") {
+	if strings.HasPrefix(to, from+"/") || strings.HasPrefix(from, to+"/") {
 		return fs.ErrInvalid
 	}
 	m.drop(to)

@@ -44,6 +44,7 @@ func Run(t *testing.T, open func(t *testing.T) mobilebackup2.Store) {
 		{"rename", (*suite).rename},
 		{"rename over a file", (*suite).renameReplaces},
 		{"rename of a folder", (*suite).renameFolder},
+		{"rename into or over itself", (*suite).renameItself},
 		{"remove", (*suite).remove},
 		{"a whole backup", (*suite).wholeBackup},
 		{"against a model", (*suite).model},
@@ -311,6 +312,17 @@ func (t *suite) renameFolder() {
 	t.wantList(UDID+"-20260102-030405/ab", map[string]string{id("ab", 1): "3"})
 	t.put(UDID+"/ab/"+id("ab", 2), "two")
 	t.wantList(UDID+"/ab", map[string]string{id("ab", 2): "3"})
+}
+
+func (t *suite) renameItself() {
+	p := UDID + "/ab/" + id("ab", 1)
+	t.put(p, "1")
+	for from, to := range map[string]string{p: UDID + "/ab", UDID: UDID + "/ab", UDID + "/ab": p} {
+		if err := t.s.Rename(t.Context(), from, to); !errors.Is(err, fs.ErrInvalid) {
+			t.Errorf("rename %s to %s: %v, want fs.ErrInvalid", from, to, err)
+		}
+		t.want(p, "1")
+	}
 }
 
 func (t *suite) remove() {
