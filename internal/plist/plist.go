@@ -8,7 +8,8 @@
 //   - anything that is neither bplist00 nor XML (no OpenStep text),
 //   - containers nested deeper than [MaxDepth],
 //   - binary lists whose references, followed one by one, give more than
-//     [MaxNodes] values (a shared object counts each time it is referenced).
+//     [MaxNodes] values (a shared object counts each time it is referenced),
+//   - integers that do not fit the field they are for.
 //
 // Strings and data that come back may share memory with the input: do not
 // change or reuse the bytes given to [Unmarshal].
@@ -104,6 +105,9 @@ func Unmarshal(data []byte, v any) (err error) {
 			err = fmt.Errorf("%w: %v", ErrMalformed, r)
 		}
 	}()
+	if err := checkRanges(data, v); err != nil {
+		return fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
 	if _, err := plist.Unmarshal(data, v); err != nil {
 		return fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
