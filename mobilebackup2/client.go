@@ -10,6 +10,7 @@ import (
 
 	"github.com/keepsake-backup/keepsake/devicelink"
 	"github.com/keepsake-backup/keepsake/internal/framing"
+	"github.com/keepsake-backup/keepsake/internal/plist"
 	"github.com/keepsake-backup/keepsake/internal/secret"
 )
 
@@ -94,14 +95,19 @@ func New(ctx context.Context, conn net.Conn) (_ *Client, err error) {
 }
 
 func startError(err error) error {
-	if err == io.EOF {
-		err = ErrDisconnected
-	}
-	if isLink(err) {
-		return &LinkError{Phase: "greeting", Err: err}
+	switch {
+	case errors.Is(err, io.EOF):
+		return &LinkError{Phase: greeting, Err: ErrDisconnected}
+	case isLink(err):
+		return &LinkError{Phase: greeting, Err: err}
+	case isNonsense(err):
+		return &NonsenseError{err}
 	}
 	return err
 }
+
+// greeting is before any job.
+const greeting Phase = "greeting"
 
 func (c *Client) hello(ctx context.Context) error {
 	hello := Hello{MessageName: MsgHello, SupportedProtocolVersions: []float64{Version20, Version21}}
@@ -173,7 +179,7 @@ func (c *Client) Restore(ctx context.Context, job Job, opt RestoreOptions, store
 // ChangePassword sets (only new), removes (only old) or changes the backup
 // password. A phone with a passcode asks its owner for it first.
 func (c *Client) ChangePassword(ctx context.Context, job Job, old, new secret.BackupPassword, obs Observer) error {
-	req := Request{MessageName: MsgChangePassword, TargetIdentifier: job.Target, OldPassword: old.Reveal(), NewPassword: new.Reveal()}
+	req := Request{MessageName: MsgChangePassword, TargetIdentifier: job.Target, OldPassword: WirePassword(old.Reveal()), NewPassword: WirePassword(new.Reveal())}
 	_, err := c.run(ctx, job, req, nil, obs)
 	return err
 }
@@ -205,4 +211,11 @@ func isLink(err error) bool {
 	var stalled *framing.StalledError
 	var gone *devicelink.DisconnectedError
 	return errors.As(err, &wire) || errors.As(err, &stalled) || errors.As(err, &gone) || errors.Is(err, ErrDisconnected)
+}
+
+// isNonsense tells whether err is about what the phone said.
+func isNonsense(err error) bool {
+	var protocol *devicelink.ProtocolError
+	var unknown *devicelink.UnknownMessageError
+	return errors.As(err, &protocol) || errors.As(err, &unknown) || errors.Is(err, plist.ErrMalformed)
 }

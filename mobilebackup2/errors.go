@@ -1,11 +1,14 @@
 package mobilebackup2
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
+	"syscall"
 
 	"github.com/keepsake-backup/keepsake/devicelink"
+	"github.com/keepsake-backup/keepsake/internal/framing"
 )
 
 // HostError is a failure of the store: of this computer, not of the phone.
@@ -29,6 +32,8 @@ func (e *HostError) Hint() string {
 	switch {
 	case devicelink.NoSpace(e.Err):
 		return "Free some space on the disk of the backup, or choose another one, and start again: what has arrived is kept and not sent twice."
+	case errors.Is(e.Err, syscall.EROFS):
+		return "The disk of the backup can only be read. Mount it for writing (a disk with errors is often made read-only: check it), or choose another one."
 	case errors.Is(e.Err, fs.ErrPermission):
 		return "This user may not write to the backup's folder. Change its owner or permissions, or choose another folder."
 	case devicelink.StatusOf(e.Err) == devicelink.StatusIO:
@@ -47,8 +52,11 @@ type MissingFilesError struct {
 }
 
 func (e *MissingFilesError) Error() string {
-	if len(e.Paths) == 0 {
+	switch {
+	case len(e.Paths) == 0:
 		return fmt.Sprintf("%d files are missing in the backup", e.Count)
+	case e.Count == 1:
+		return "a file is missing in the backup: " + e.Paths[0]
 	}
 	return fmt.Sprintf("%d files are missing in the backup, the first is %s", e.Count, e.Paths[0])
 }
@@ -83,19 +91,66 @@ type LinkError struct {
 	Err   error // framing.WireError, framing.StalledError, devicelink.DisconnectedError or ErrDisconnected
 }
 
-func (e *LinkError) Error() string { return fmt.Sprintf("%s: %v", e.Phase, e.Err) }
+func (e *LinkError) Error() string {
+	when := cmp.Or(phaseWords[e.Phase], "while "+string(e.Phase))
+	var wire *framing.WireError
+	switch {
+	case e.silent():
+		return "the phone went silent " + when
+	case errors.Is(e.Err, ErrDisconnected):
+		return "the phone closed the connection " + when
+	case errors.As(e.Err, &wire):
+		return "the connection to the phone broke " + when // how it broke depends on the system and on luck
+	}
+	return fmt.Sprintf("the connection to the phone ended %s: %v", when, e.Err)
+}
+
 func (e *LinkError) Unwrap() error { return e.Err }
+
+func (e *LinkError) silent() bool {
+	var stalled interface{ Timeout() bool }
+	return errors.As(e.Err, &stalled) && stalled.Timeout()
+}
+
+// phaseWords say when.
+var phaseWords = map[Phase]string{
+	greeting:  "while the backup service started",
+	Waiting:   "before it began",
+	Preparing: "while it prepared the job",
+	Receiving: "while files arrived",
+	Moving:    "while files were put in place",
+	Removing:  "while old files were removed",
+	Verifying: "while it checked the backup",
+	Sending:   "while files went to the phone",
+}
 
 // Hint depends on how it broke.
 func (e *LinkError) Hint() string {
-	var stalled interface{ Timeout() bool }
-	if errors.As(e.Err, &stalled) && stalled.Timeout() {
-		if e.Phase == Waiting {
-			return "The phone did not begin. Unlock it, enter the passcode when it asks, and start again."
-		}
-		return "The phone went silent. Unlock it, keep it charging and near, and start again: a backup continues where it stopped."
+	switch {
+	case e.silent() && e.Phase == Waiting:
+		return "The phone did not begin. Unlock it, enter the passcode when it asks, and start again."
+	case e.silent() && e.Phase == Sending:
+		return "Unlock the phone, keep it charging and near, and start again: nothing on it has changed yet."
+	case e.silent():
+		return "Unlock the phone, keep it charging and near, and start again: a backup continues where it stopped."
+	case e.Phase == Sending:
+		return "Check the cable or the Wi-Fi and start again: nothing on the phone has changed yet. If it keeps happening, restart the phone."
 	}
-	return "The connection to the phone was lost: check the cable or the Wi-Fi and start again. A backup continues where it stopped. If the phone keeps refusing, restart it."
+	return "Check the cable or the Wi-Fi and start again: a backup continues where it stopped. If it keeps happening, restart the phone."
+}
+
+// NonsenseError is an answer that no phone should give.
+type NonsenseError struct{ Err error }
+
+func (e *NonsenseError) Error() string {
+	return "the phone sent something that cannot be understood: " + e.Err.Error()
+}
+
+func (e *NonsenseError) Unwrap() error { return e.Err }
+
+// Hint says what has helped, and who should hear of it.
+func (e *NonsenseError) Hint() string {
+	return "Restart the phone and start again. If it happens again, look for a newer release of this program, and please report it."
 }
 
 // VersionError says that the phone and this host have no protocol version in common.

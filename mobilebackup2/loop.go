@@ -104,8 +104,11 @@ func (l *loop) serve(ctx context.Context) error {
 
 // explain puts the root cause first: our own disk before the phone's echo of it.
 func (l *loop) explain(err error) error {
-	if err != nil && isLink(err) {
+	switch {
+	case err != nil && isLink(err):
 		err = &LinkError{Phase: l.phase, Err: err}
+	case err != nil && isNonsense(err):
+		err = &NonsenseError{err}
 	}
 	var cause error
 	var device *DeviceError
@@ -114,7 +117,7 @@ func (l *loop) explain(err error) error {
 		cause = l.refused
 	case l.hostErr != nil:
 		cause = l.hostErr
-	case l.missing.Count > 0 && errors.As(err, &device):
+	case l.missing.Count > 0 && errors.As(err, &device) && l.request != MsgBackup: // there it is the phone that sent too little
 		switch device.Code {
 		case CodeNotFound, CodeReadingFromHost, CodeCorruptBackup, CodeWritingToHost, CodeMultiple:
 			cause = &l.missing
@@ -317,6 +320,10 @@ func (l *loop) move(ctx context.Context, m devicelink.Move) (devicelink.Status, 
 	l.progress(m.Progress)
 	l.committed = true
 	for i, item := range m.Items {
+		if ctx.Err() != nil {
+			l.moved(i)
+			return refusal() // the answer is never sent: ctx ends it
+		}
 		if code, text, payload := l.two(ctx, "move", l.store.Rename, item.From, item.To); code != devicelink.StatusOK {
 			l.moved(i)
 			return code, text, payload
@@ -336,6 +343,9 @@ func (l *loop) remove(ctx context.Context, m devicelink.Remove) (devicelink.Stat
 	l.progress(m.Progress)
 	l.committed = true
 	for _, path := range m.Paths {
+		if ctx.Err() != nil {
+			return refusal()
+		}
 		if code, text, payload := l.one(ctx, "remove", l.store.Remove, path); code != devicelink.StatusOK && code != devicelink.StatusNotFound {
 			return code, text, payload
 		}

@@ -1,6 +1,9 @@
 package mobilebackup2
 
-import "fmt"
+import (
+	"fmt"
+	"log/slog"
+)
 
 // Service is the name under which lockdownd starts the backup service.
 const Service = "com.apple.mobilebackup2"
@@ -47,19 +50,29 @@ type Request struct {
 	SourceIdentifier string `plist:"SourceIdentifier,omitempty"` // UDID whose backup folder is used
 	Options          any    `plist:"Options,omitempty"`          // RestoreOptions, or BackupOptions
 
-	OldPassword string `plist:"OldPassword,omitempty"` // ChangePassword
-	NewPassword string `plist:"NewPassword,omitempty"`
+	OldPassword WirePassword `plist:"OldPassword,omitempty"` // ChangePassword
+	NewPassword WirePassword `plist:"NewPassword,omitempty"`
 }
+
+// WirePassword is a backup password on its way to the phone: it is a string to
+// the property list and "[redacted]" to fmt, log/slog and encoding/json.
+type WirePassword string
+
+const redacted = "[redacted]"
+
+func (WirePassword) Format(s fmt.State, _ rune)   { fmt.Fprint(s, redacted) }
+func (WirePassword) LogValue() slog.Value         { return slog.StringValue(redacted) }
+func (WirePassword) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
 
 // RestoreOptions of protocol.md 4.2. A nil pointer leaves the phone's default,
 // which stands behind each field.
 type RestoreOptions struct {
-	SystemFiles            *bool  `plist:"RestoreSystemFiles,omitempty"`      // true
-	ShouldReboot           *bool  `plist:"RestoreShouldReboot,omitempty"`     // true
-	DontCopyBackup         *bool  `plist:"RestoreDontCopyBackup,omitempty"`   // false: the phone copies the backup first
-	PreserveSettings       *bool  `plist:"RestorePreserveSettings,omitempty"` // false
-	RemoveItemsNotRestored *bool  `plist:"RemoveItemsNotRestored,omitempty"`  // true!
-	Password               string `plist:"Password,omitempty"`                // of an encrypted backup
+	SystemFiles            *bool        `plist:"RestoreSystemFiles,omitempty"`      // true
+	ShouldReboot           *bool        `plist:"RestoreShouldReboot,omitempty"`     // true
+	DontCopyBackup         *bool        `plist:"RestoreDontCopyBackup,omitempty"`   // false: the phone copies the backup first
+	PreserveSettings       *bool        `plist:"RestorePreserveSettings,omitempty"` // false
+	RemoveItemsNotRestored *bool        `plist:"RemoveItemsNotRestored,omitempty"`  // true!
+	Password               WirePassword `plist:"Password,omitempty"`                // of an encrypted backup
 }
 
 // Code is an error of the phone's MBErrorDomain (protocol.md 4.6).

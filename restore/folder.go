@@ -64,8 +64,12 @@ func fromFolder(ctx context.Context, dev Phone, dir string, opt Options, rep pro
 	}
 	defer func() { err = errors.Join(err, disk.Close()) }()
 	// A copy beside the backup is written by the phone's command.
-	if _, err := disk.Lock(name, !opt.CopyFirst); err != nil {
+	var busy *dirstore.LockedError
+	switch _, err := disk.Lock(name, !opt.CopyFirst); {
+	case errors.As(err, &busy):
 		return nil, err
+	case err != nil:
+		return nil, &mobilebackup2.HostError{Op: "use", Path: parent, Err: err}
 	}
 	if _, err := disk.UsePrevious(name); err != nil {
 		return nil, fmt.Errorf("open backup: %w", err)
@@ -135,7 +139,7 @@ func wireOptions(report *Report, opt Options) mobilebackup2.RestoreOptions {
 		DontCopyBackup:         &dontCopy,
 	}
 	if report.Encrypted {
-		w.Password = opt.Password.Reveal()
+		w.Password = mobilebackup2.WirePassword(opt.Password.Reveal())
 	}
 	return w
 }
