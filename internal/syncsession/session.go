@@ -107,7 +107,11 @@ func (s *Session) Lock(ctx context.Context) error {
 	}
 	// The file lives as long as the session; Close unlocks it under a context
 	// that ctx cannot end.
+	cancelled := context.AfterFunc(ctx, func() { s.AFC.Close() })
 	f, err := s.AFC.OpenFile(context.WithoutCancel(ctx), lockFile, afc.ModeReadWriteCreate)
+	if !cancelled() {
+		return context.Cause(ctx)
+	}
 	if err != nil {
 		return fmt.Errorf("open sync lock: %w", err)
 	}
