@@ -107,15 +107,5 @@ func parseResponse(body []byte) (Response, error) {
 	if err := plist.Unmarshal(body, &resp); err != nil {
 		return Response{}, err
 	}
-	// The decoder cuts numbers down to the size of their field.
-	var wide struct {
-		Port uint64 `plist:"Port"`
-	}
-	if err := plist.Unmarshal(body, &wide); err != nil {
-		return Response{}, err
-	}
-	if wide.Port > 1<<16-1 {
-		return Response{}, fmt.Errorf("%w: port %d", plist.ErrMalformed, wide.Port)
-	}
 	return resp, nil
 }
