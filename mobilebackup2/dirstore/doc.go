@@ -7,6 +7,8 @@
 //	    <UDID>/00/ … ff/            the files, named by file ID
 //	    <UDID>/Snapshot/00/ … ff/   what has arrived of a running backup
 //	    .keepsake-<UDID>.lock       while a run is going on, or was cut off
+//	    .keepsake-<UDID>.previous/  what the last good backup had, until the next
+//	                                one is finished: see [Previous]
 //
 //	s, err := dirstore.Open(dir, dirstore.Options{})
 //	defer s.Close()
