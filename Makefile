@@ -10,8 +10,10 @@ BENCH_PACKAGES := hyperfine
 RACED    := ./internal/framing ./internal/plist ./usbmux ./lockdown ./afc ./notificationproxy ./heartbeat ./powerassertion \
             ./devicelink ./mobilebackup2/... ./device ./backup ./restore ./virtualphone ./virtualphone/internal/backupagent ./virtualphone/internal/fault
 FUZZTIME ?= 60s
+# Tests make and throw away many small files: in memory where there is room.
+TESTTMP  := $(shell [ -w /dev/shm ] && [ "$$(df -Pk /dev/shm | awk 'NR==2{print $$4}')" -gt 6000000 ] && echo /dev/shm || echo "$${TMPDIR:-/tmp}")
 
-.PHONY: help build demo test race lint vet fuzz fuzz-ci bench vuln third-party deps clean
+.PHONY: help build demo test race lint vet fuzz fuzz-ci bench scale vuln third-party deps clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -23,10 +25,10 @@ demo: build ## the main job without a phone: back up, live a day, back up again,
 	$(BIN) demo --once
 
 test: deps ## run every test
-	CGO_ENABLED=0 $(GO) test -timeout 10m ./...
+	TMPDIR=$(TESTTMP) CGO_ENABLED=0 $(GO) test -timeout 10m ./...
 
 race: deps ## run the tests of the concurrent packages under the race detector
-	CGO_ENABLED=1 $(GO) test -race -timeout 10m $(RACED)
+	TMPDIR=$(TESTTMP) CGO_ENABLED=1 $(GO) test -race -timeout 10m $(RACED)
 
 lint: vet ## gofmt, vet for three systems, staticcheck
 	@files=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \
@@ -44,7 +46,10 @@ fuzz-ci: ## the same, all targets together within two minutes
 
 bench: deps build ## measure against idevicebackup2 and against the limit; prints a table
 	@$(MAKE) --no-print-directory deps PACKAGES="$(PACKAGES) $(BENCH_PACKAGES)"
-	CGO_ENABLED=0 $(GO) run ./internal/bench
+	CGO_ENABLED=0 $(GO) run ./internal/bench $(BENCHFLAGS)
+
+scale: build ## a phone of 500,000 rows: what the host needs of time and memory
+	CGO_ENABLED=0 $(GO) run ./internal/bench -only huge -runs 1
 
 vuln: ## govulncheck, where its database can be reached
 	$(GO) run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./...

@@ -35,17 +35,16 @@ type Phone struct {
 	assertions assertions
 	polo       pulse
 
-	mu       sync.Mutex
-	on       bool // booted, not restarting
-	plugged  bool // the cable is in
-	usbID    uint32
-	wifiID   uint32
-	wifiLn   net.Listener
-	wifiPort uint16 // of lockdownd on the network, once known
-	links    map[*link]bool
-	quiet    chan struct{} // closed when links runs empty; nil if nobody waits
-	ports    map[uint16]*openPort
-	boots    int
+	mu      sync.Mutex
+	on      bool // booted, not restarting
+	plugged bool // the cable is in
+	usbID   uint32
+	wifiID  uint32
+	wifiLn  net.Listener
+	links   map[*link]bool
+	quiet   chan struct{} // closed when links runs empty; nil if nobody waits
+	ports   map[uint16]*openPort
+	boots   int
 }
 
 func newPhone(s *Server, st *state.Phone) *Phone {

@@ -29,6 +29,7 @@ type scenario struct {
 	// again measures a second backup, of a phone that has not changed.
 	again bool
 	tls   bool // compare with one TLS stream to disk
+	asked bool // runs only when it is named: it takes long
 }
 
 func (b *bench) scenarios() []scenario {
@@ -42,6 +43,7 @@ func (b *bench) scenarios() []scenario {
 			fill: func(dir string) error {
 				return fillFiles(filepath.Join(dir, "AppDomain-org.example.notes/Documents"), int(1e5*b.scale), func(r *rand.Rand) int { return 512 + r.IntN(7680) })
 			}},
+		{name: "huge", title: "Huge phone: 500,000 rows, a file over 4 GiB, first backup", profile: "huge", asked: true},
 		{name: "unchanged", title: "Nothing changed: second backup of the typical phone", profile: "typical", again: true},
 	}
 }

@@ -3,7 +3,6 @@ package itunesbackuptest
 
 import (
 	"bytes"
-	"fmt"
 	"path"
 	"strings"
 	"testing"
@@ -191,6 +190,6 @@ func Find(t testing.TB, entries []Entry, domain, relativePath string) Entry {
 			return e
 		}
 	}
-	t.Fatal(fmt.Sprintf("no entry %s/%s", domain, relativePath))
+	t.Fatalf("no entry %s/%s", domain, relativePath)
 	return Entry{}
 }

@@ -64,16 +64,6 @@ func (a *agent) act(ctx context.Context, f fault.Fault) error {
 	return mbError(mobilebackup2.CodeGeneric, "fault "+f.String()+" means nothing here")
 }
 
-// stall says nothing until the host has gone.
-func (l *link) stall(ctx context.Context) error {
-	l.conn.SetIdle(0)
-	for {
-		if _, err := l.receive(ctx); err != nil {
-			return err
-		}
-	}
-}
-
 // asked is the error with that code, in the words of protocol.md 8.2 where
 // they are known.
 func asked(code mobilebackup2.Code) *Error {
