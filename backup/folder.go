@@ -78,8 +78,12 @@ func toFolder(ctx context.Context, dev Phone, dir string, opt Options, rep progr
 	}
 	defer func() { err = errors.Join(err, disk.Close()) }()
 	dropped, err := disk.Lock(udid, false)
-	if err != nil {
+	var busy *dirstore.LockedError
+	switch {
+	case errors.As(err, &busy):
 		return nil, err
+	case err != nil:
+		return nil, &mobilebackup2.HostError{Op: "use", Path: dir, Err: err}
 	}
 	if dropped > 0 {
 		rep.Say(progress.Detail, fmt.Sprintf("The last run was cut off: %s that may be incomplete are received again.", progress.Count(int64(dropped), "file", "files")))
@@ -160,6 +164,9 @@ func (r *run) serve(ctx context.Context, disk *dirstore.Store) error {
 	}
 	sum, err := client.Backup(ctx, mobilebackup2.Job{Target: r.udid, Limits: r.opt.Limits}, mobilebackup2.BackupOptions{ForceFull: r.opt.Full}, store, r.observer)
 	r.observer.end()
+	if errors.Is(err, &mobilebackup2.DeviceError{Code: mobilebackup2.CodeCancelled}) {
+		return &CancelledError{} // told twice, and either may come first
+	}
 	if err == nil {
 		err = store.finish(ctx)
 	}

@@ -97,10 +97,8 @@ func (e *LinkError) Error() string {
 	switch {
 	case e.silent():
 		return "the phone went silent " + when
-	case errors.Is(e.Err, ErrDisconnected):
-		return "the phone closed the connection " + when
-	case errors.As(e.Err, &wire):
-		return "the connection to the phone broke " + when // how it broke depends on the system and on luck
+	case errors.Is(e.Err, ErrDisconnected), errors.As(e.Err, &wire):
+		return "the connection to the phone was lost " + when // how exactly depends on the system and on luck
 	}
 	return fmt.Sprintf("the connection to the phone ended %s: %v", when, e.Err)
 }

@@ -126,6 +126,9 @@ func send(ctx context.Context, dev Phone, disk *dirstore.Store, report *Report, 
 		// The phone may be gone, and takes no harm from the file.
 		_ = session.AFC.Remove(context.WithoutCancel(ctx), appsFile)
 	}
+	if errors.Is(err, &mobilebackup2.DeviceError{Code: mobilebackup2.CodeCancelled}) {
+		return &CancelledError{} // told twice, and either may come first
+	}
 	return err
 }
 

@@ -102,7 +102,7 @@ func (a *app) backup(ctx context.Context, f backupFlags) error {
 			return err
 		}
 		defer d.Close()
-		summary, err = backUp(ctx, d, f, say)
+		summary, err = a.backUp(ctx, d, f, say)
 		return err
 	})
 	if err != nil {
@@ -134,7 +134,7 @@ func (a *app) backupAll(ctx context.Context, f backupFlags) error {
 				defer d.Close()
 				member := group.Member(nameOf(ctx, d), d.UDID().String())
 				defer member.Close()
-				summaries[i], errs[i] = backUp(ctx, d, f, member)
+				summaries[i], errs[i] = a.backUp(ctx, d, f, member)
 			})
 		}
 		running.Wait()
@@ -163,7 +163,7 @@ func (a *app) backupAll(ctx context.Context, f backupFlags) error {
 }
 
 // backUp makes a backup of one phone and says on the way what to expect.
-func backUp(ctx context.Context, d *device.Device, f backupFlags, say progress.Reporter) (backupSummary, error) {
+func (a *app) backUp(ctx context.Context, d *device.Device, f backupFlags, say progress.Reporter) (backupSummary, error) {
 	if err := trust(ctx, d, say); err != nil {
 		return backupSummary{}, err
 	}
@@ -175,7 +175,7 @@ func backUp(ctx context.Context, d *device.Device, f backupFlags, say progress.R
 			say.Say(progress.Notice, fmt.Sprintf("%s does not encrypt this backup: it will lack %s. To change that: keepsake encryption on", name, onlyEncrypted))
 		}
 	}
-	res, err := backup.ToFolder(ctx, d, f.folder, backup.Options{Full: f.full, SyncEachFile: f.syncEach}, say)
+	res, err := backup.ToFolder(ctx, d, f.folder, backup.Options{Full: f.full, SyncEachFile: f.syncEach, Limits: a.Limits}, say)
 	if err != nil {
 		return backupSummary{}, err
 	}

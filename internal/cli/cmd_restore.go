@@ -103,7 +103,7 @@ func (a *app) restore(ctx context.Context, f restoreFlags) error {
 			return err
 		}
 		opt := f.options()
-		opt.Source = source.name
+		opt.Source, opt.Limits = source.name, a.Limits
 		encrypted, err := source.encrypted()
 		if err != nil {
 			return err

@@ -115,12 +115,13 @@ func openStored(path string) stored {
 // encrypted reads from Manifest.plist whether the backup needs a password.
 func (s stored) encrypted() (bool, error) {
 	data, err := readBounded(filepath.Join(s.path, "Manifest.plist"))
-	if err != nil {
-		return false, fmt.Errorf("open backup %s: %w", s.name, err)
+	var manifest itunesbackup.ManifestPlist
+	if err == nil {
+		manifest, err = itunesbackup.ParseManifestPlist(data)
 	}
-	manifest, err := itunesbackup.ParseManifestPlist(data)
 	if err != nil {
-		return false, fmt.Errorf("open backup %s: %w", s.name, err)
+		return false, &hintError{err: fmt.Errorf("open backup %s: %w", s.name, err),
+			hint: "this folder is no complete backup: finish it by backing the phone up once more, or restore another version of it"}
 	}
 	return manifest.IsEncrypted, nil
 }

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/keepsake-backup/keepsake/mobilebackup2"
 )
 
 // Program is one run of keepsake. Zero fields are empty streams and an empty
@@ -19,6 +21,8 @@ type Program struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	Getenv         func(string) string
+	// Limits are the patience with a phone that says nothing; tests have less.
+	Limits mobilebackup2.Limits
 }
 
 // errInterrupted is the cause of a context that a signal ended.
