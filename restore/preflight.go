@@ -139,7 +139,7 @@ func (r *Report) checkFiles(ctx context.Context, b *itunesbackup.Backup, rep pro
 	if len(failures) > 3 {
 		text += fmt.Sprintf("; and %d more", len(failures)-3)
 	}
-	r.add(checkFiles, Blocker, text, "The phone would refuse it. \"keepsake check\" lists everything; restore another version, or take out single files with \"keepsake extract\".")
+	r.add(checkFiles, Blocker, text, "The phone would refuse it. \"keepsake check\" lists everything; restore another version, or back the phone up once more: what is missing is then sent again.")
 	return nil
 }
 
