@@ -39,8 +39,7 @@ func (d *Diagnostics) answer(_ context.Context, request string, req map[string]a
 		success["Diagnostics"] = map[string]any{"IORegistry": map[string]any{}}
 		return success, nil
 	case "Restart":
-		d.Restart()
-		return success, nil
+		return followed{success, d.Restart}, nil
 	case "Sleep", "Shutdown":
 		return success, nil
 	case "Goodbye":

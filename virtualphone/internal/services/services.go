@@ -42,6 +42,12 @@ type loop struct {
 // answers are several messages for one request.
 type answers []any
 
+// followed is an answer that must have gone out before something happens.
+type followed struct {
+	answer any
+	then   func()
+}
+
 func (l loop) serve(ctx context.Context, conn net.Conn) error {
 	c := framing.New(conn, plist.XML)
 	c.Max = maxMessage
@@ -69,9 +75,14 @@ func (l loop) serve(ctx context.Context, conn net.Conn) error {
 		if err != nil && !errors.Is(err, errDone) {
 			return err
 		}
+		then := func() {}
+		if f, ok := reply.(followed); ok {
+			reply, then = f.answer, f.then
+		}
 		if err := send(ctx, c, reply); err != nil {
 			return err
 		}
+		then()
 		if err != nil {
 			return nil
 		}
