@@ -42,7 +42,7 @@ fuzz: ## fuzz every decoder for FUZZTIME each (default 60s)
 	@FUZZTIME=$(FUZZTIME) GO=$(GO) sh internal/deptest/fuzz.sh
 
 fuzz-ci: ## the same, all targets together within two minutes
-	@FUZZTOTAL=100 GO=$(GO) sh internal/deptest/fuzz.sh
+	@FUZZTOTAL=80 GO=$(GO) sh internal/deptest/fuzz.sh
 
 bench: deps build ## measure against idevicebackup2 and against the limit; prints a table
 	@$(MAKE) --no-print-directory deps PACKAGES="$(PACKAGES) $(BENCH_PACKAGES)"
