@@ -256,9 +256,6 @@ func TestToFolder_contextCancelled(t *testing.T) {
 
 func TestToFolder_otherHostSyncs(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		return
-	}
 	_, dev := start(t, virtualphone.Config{}, "")
 	conn, err := dev.StartService(t.Context(), afc.Service)
 	if err != nil {

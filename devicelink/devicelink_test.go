@@ -324,9 +324,6 @@ func TestReceiveFiles_skips(t *testing.T) {
 // A frame of 4 GiB is taken in pieces: memory does not grow with it.
 func TestReceiveFiles_hugeFrame(t *testing.T) {
 	const n = 1<<32 - 2
-	if testing.Short() {
-		return
-	}
 	head := frame("/d") + frame("u/h") + "\xff\xff\xff\xff\x0c"
 	w := &wire{in: io.MultiReader(strings.NewReader(head), io.LimitReader(zeros{}, n), strings.NewReader(frame("\x00")+frame("")))}
 	r := New(w).ReceiveFiles(t.Context())

@@ -195,9 +195,6 @@ func TestHandlesAreBounded(t *testing.T) {
 
 // Half a million files cost far less than 100 MB.
 func TestIndexMemory(t *testing.T) {
-	if testing.Short() {
-		return
-	}
 	s := open(t, t.TempDir())
 	before := heap()
 	const files = 500_000
