@@ -224,9 +224,12 @@ func TestFileChangesWhileRead(t *testing.T) {
 	}
 	wantRestored(t, h, p)
 
-	// Really: the phone writes to the file when it is announced.
+	// Really: the phone writes to the file while earlier ones are sent. The
+	// large one is more than the phone reads ahead, so that it cannot have come
+	// to the others when the first file is announced.
 	p, h = newPhone(t), newHost(t)
 	p.fill()
+	p.write("CameraRollDomain/Media/DCIM/100APPLE/IMG_0003.MOV", make([]byte, 2*ahead*devicelink.DeviceChunk))
 	first := ""
 	h.onFile = func(name string) {
 		if first == "" && strings.Contains(name, "/Snapshot/") {
