@@ -84,3 +84,10 @@ func (b Bytes) GoString() string             { return redacted }
 func (b Bytes) Format(s fmt.State, _ rune)   { fmt.Fprint(s, redacted) }
 func (b Bytes) LogValue() slog.Value         { return slog.StringValue(redacted) }
 func (b Bytes) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+
+// RepositoryPassword opens a repository: it unlocks one of its keys.
+type RepositoryPassword struct{ Text }
+
+// NewRepositoryPassword takes the password as its owner typed it, without the
+// newline at the end of a password file.
+func NewRepositoryPassword(s string) RepositoryPassword { return RepositoryPassword{NewText(s)} }
