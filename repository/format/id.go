@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 )
 
@@ -14,14 +15,19 @@ type ID [sha256.Size]byte
 // Hash is the ID of data.
 func Hash(data []byte) ID { return sha256.Sum256(data) }
 
-// ParseID reads the 64 digits of an ID.
-func ParseID(s string) (ID, error) {
+var errNotHex = errors.New("not all lower-case hexadecimal digits")
+
+// ParseID reads the 64 digits of an ID. Upper-case digits are refused: an ID has
+// one text, because it is a file name (restic-format.md 1).
+func ParseID(s string) (ID, error) { return parseID([]byte(s)) }
+
+func parseID(text []byte) (ID, error) {
 	var id ID
-	if len(s) != 2*len(id) {
-		return ID{}, fmt.Errorf("parse ID: %d characters, want %d", len(s), 2*len(id))
+	if len(text) != 2*len(id) {
+		return ID{}, fmt.Errorf("parse ID: %d characters, want %d", len(text), 2*len(id))
 	}
-	if _, err := hex.Decode(id[:], []byte(s)); err != nil {
-		return ID{}, fmt.Errorf("parse ID: %w", err)
+	if !decodeID(&id, text) {
+		return ID{}, fmt.Errorf("parse ID: %w", errNotHex)
 	}
 	return id, nil
 }
@@ -40,9 +46,9 @@ func (id ID) Compare(other ID) int { return bytes.Compare(id[:], other[:]) }
 // MarshalText gives the 64 digits.
 func (id ID) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, id[:]), nil }
 
-// UnmarshalText reads the 64 digits.
+// UnmarshalText reads the 64 digits, as ParseID does.
 func (id *ID) UnmarshalText(text []byte) error {
-	parsed, err := ParseID(string(text))
+	parsed, err := parseID(text)
 	if err == nil {
 		*id = parsed
 	}

@@ -38,10 +38,15 @@ type Node struct {
 	Links      uint64
 	LinkTarget string // raw bytes; never empty for a symlink
 	Xattrs     []Xattr
-	Device     uint64 // number of a device node
-	Content    []ID   // of a file: its data blobs in order
-	Subtree    *ID    // of a dir
-	Error      string
+
+	// GenericAttributes is a JSON object with what other systems know of the
+	// entry (windows.*), kept as it was found; nil if there is none.
+	GenericAttributes []byte
+
+	Device  uint64 // number of a device node
+	Content []ID   // of a file: its data blobs in order
+	Subtree *ID    // of a dir
+	Error   string
 }
 
 // Xattr is an extended attribute.

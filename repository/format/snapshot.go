@@ -1,6 +1,11 @@
 package format
 
-import "time"
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+)
 
 // Snapshot is the state of some paths at one moment (restic-format.md 8).
 type Snapshot struct {
@@ -38,13 +43,37 @@ type SnapshotSummary struct {
 	TotalBytesProcessed uint64    `json:"total_bytes_processed"`
 }
 
-// Lock is the content of a lock file (restic-format.md 11).
-type Lock struct {
-	Time      time.Time `json:"time"`
-	Exclusive bool      `json:"exclusive"`
-	Hostname  string    `json:"hostname"`
-	Username  string    `json:"username"`
-	PID       int       `json:"pid"`
-	UID       uint32    `json:"uid,omitempty"`
-	GID       uint32    `json:"gid,omitempty"`
+var errNoTree = errors.New("no tree")
+
+// Encode gives the JSON of the snapshot. Paths is written as an array even if it
+// is nil; a snapshot without a tree is an error.
+func (s *Snapshot) Encode() ([]byte, error) {
+	if s.Tree == nil || s.Tree.IsNull() {
+		return nil, fmt.Errorf("encode snapshot: %w", errNoTree)
+	}
+	written := *s
+	if written.Paths == nil {
+		written.Paths = []string{} // rustic refuses null
+	}
+	data, err := json.Marshal(written)
+	if err != nil {
+		return nil, fmt.Errorf("encode snapshot: %w", err)
+	}
+	return data, nil
+}
+
+// DecodeSnapshot reads the JSON of a snapshot. Fields that others add are
+// ignored, so encoding it again drops them. A snapshot without a tree is refused.
+func DecodeSnapshot(data []byte) (*Snapshot, error) {
+	var s Snapshot
+	if err := json.Unmarshal(data, &s); err != nil {
+		return nil, fmt.Errorf("decode snapshot: %w", err)
+	}
+	if s.Tree == nil || s.Tree.IsNull() {
+		return nil, fmt.Errorf("decode snapshot: %w", errNoTree)
+	}
+	if s.Paths == nil {
+		s.Paths = []string{}
+	}
+	return &s, nil
 }
