@@ -65,13 +65,16 @@ func (g *gearRule) cut(buf []byte, from, to int) int {
 	return g.scan(buf, from, to, g.loose)
 }
 
-// scan is cut for one bound.
+// scan is cut for one bound. A hash waits for the one before it, so four places
+// are hashed at a time; which of them comes first is asked once there is a cut.
 func (g *gearRule) scan(buf []byte, from, to int, bound uint64) int {
-	t := g.table
-	var h uint64
-	for _, b := range buf[from-window : from-1] {
-		h = h<<1 + t[b]
+	for ; to-from >= lanes*lane; from += lanes * lane {
+		if g.any((*block)(buf[from-window:]), bound) {
+			break
+		}
 	}
+	t := g.table
+	h := t.hash(buf[from-window : from-1])
 	for i, b := range buf[from-1 : to] {
 		h = h<<1 + t[b]
 		if h < bound {
@@ -79,4 +82,41 @@ func (g *gearRule) scan(buf []byte, from, to int, bound uint64) int {
 		}
 	}
 	return 0
+}
+
+// hash is the hash of up to a window.
+func (t *gearTable) hash(data []byte) (h uint64) {
+	for _, b := range data {
+		h = h<<1 + t[b]
+	}
+	return h
+}
+
+const (
+	lanes = 4
+	lane  = 4 << 10
+)
+
+// block is a window and what four lanes look at behind it.
+type block [window + lanes*lane]byte
+
+// any tells whether one of the windows that end in b, from the first whole one
+// on, says "cut".
+func (g *gearRule) any(b *block, bound uint64) bool {
+	const last = window - 1
+	t := g.table
+	h0 := t.hash(b[0*lane:][:last])
+	h1 := t.hash(b[1*lane:][:last])
+	h2 := t.hash(b[2*lane:][:last])
+	h3 := t.hash(b[3*lane:][:last])
+	for i := range lane {
+		h0 = h0<<1 + t[b[last+i]]
+		h1 = h1<<1 + t[b[last+1*lane+i]]
+		h2 = h2<<1 + t[b[last+2*lane+i]]
+		h3 = h3<<1 + t[b[last+3*lane+i]]
+		if h0 < bound || h1 < bound || h2 < bound || h3 < bound {
+			return true
+		}
+	}
+	return false
 }

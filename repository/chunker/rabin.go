@@ -51,19 +51,40 @@ func rabinShift(r, polynomial uint64) uint64 {
 }
 
 func (t *rabinTable) cut(buf []byte, from, to int) int {
-	h := t.fingerprint(buf[from-window : from])
-	if h&rabinMask == 0 {
-		return from
-	}
-	new := buf[from:to]
-	old := buf[from-window:][:len(new)]
-	for i, b := range new {
-		h = (h<<8 | uint64(b)) ^ t.enter[byte(h>>(rabinDegree-8))] ^ t.leave[old[i]]
-		if h&rabinMask == 0 {
-			return from + i + 1
+	for ; to-from >= lanes*lane; from += lanes * lane {
+		if t.any((*block)(buf[from-window:])) {
+			break
 		}
 	}
+	h := t.fingerprint(buf[from-window : from-1])
+	leaving := uint64(0)
+	for i, b := range buf[from-1 : to] {
+		h = (h<<8 | uint64(b)) ^ t.enter[byte(h>>(rabinDegree-8))] ^ leaving
+		if h&rabinMask == 0 {
+			return from + i
+		}
+		leaving = t.leave[buf[from-window+i]]
+	}
 	return 0
+}
+
+// any is gearRule.any for this hash.
+func (t *rabinTable) any(b *block) bool {
+	const shift = rabinDegree - 8
+	h0 := t.fingerprint(b[0*lane:][:window])
+	h1 := t.fingerprint(b[1*lane:][:window])
+	h2 := t.fingerprint(b[2*lane:][:window])
+	h3 := t.fingerprint(b[3*lane:][:window])
+	for i := range lane {
+		if h0&rabinMask == 0 || h1&rabinMask == 0 || h2&rabinMask == 0 || h3&rabinMask == 0 {
+			return true
+		}
+		h0 = (h0<<8 | uint64(b[window+0*lane+i])) ^ t.enter[byte(h0>>shift)] ^ t.leave[b[0*lane+i]]
+		h1 = (h1<<8 | uint64(b[window+1*lane+i])) ^ t.enter[byte(h1>>shift)] ^ t.leave[b[1*lane+i]]
+		h2 = (h2<<8 | uint64(b[window+2*lane+i])) ^ t.enter[byte(h2>>shift)] ^ t.leave[b[2*lane+i]]
+		h3 = (h3<<8 | uint64(b[window+3*lane+i])) ^ t.enter[byte(h3>>shift)] ^ t.leave[b[3*lane+i]]
+	}
+	return false
 }
 
 // fingerprint is the fingerprint of one window.
