@@ -1,0 +1,374 @@
+package repository
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/keepsake-backup/keepsake/repository/backend"
+	"github.com/keepsake-backup/keepsake/repository/format"
+)
+
+// Mode is how a session shares the repository with others.
+type Mode uint8
+
+const (
+	// Shared: others read and write beside us, nobody removes anything.
+	Shared Mode = iota
+	// Exclusive: nobody else works here.
+	Exclusive
+	// Unlocked: no lock is taken, for reading where nothing can be written. What
+	// somebody prunes meanwhile is missing.
+	Unlocked
+)
+
+// The times of restic-format.md 11.
+const (
+	lockSettle  = 200 * time.Millisecond // between writing a lock and looking again
+	lockRefresh = 5 * time.Minute        // a lock is written anew
+	lockStale   = 30 * time.Minute       // others take a lock for abandoned
+	lockExpiry  = lockStale * 3 / 4      // without a refresh, work ends
+	lockWatch   = 10 * time.Second       // how often the clock is looked at
+	lockPoll    = 100 * time.Millisecond // first pause while waiting for a lock
+	lockPollMax = 2 * time.Second
+)
+
+// LockInfo is a lock file.
+type LockInfo struct {
+	ID format.ID
+	format.Lock
+	// Stale: its holder is gone. Locks of other machines are stale by age alone.
+	Stale bool
+}
+
+func (l LockInfo) String() string {
+	kind := "lock"
+	if l.Exclusive {
+		kind = "exclusive lock"
+	}
+	return fmt.Sprintf("%s %s by process %d of %s on %s, since %s", kind, l.ID.Short(), l.PID, l.Username, l.Hostname,
+		l.Time.Local().Format(time.DateTime))
+}
+
+// LockedError tells who is in the way.
+type LockedError struct{ Locks []LockInfo }
+
+func (e *LockedError) Error() string {
+	text := make([]string, len(e.Locks))
+	for i, l := range e.Locks {
+		text[i] = l.String()
+	}
+	return ErrLocked.Error() + ": " + strings.Join(text, "; ")
+}
+
+func (e *LockedError) Is(target error) bool { return target == ErrLocked }
+
+// Hint says what to do.
+func (e *LockedError) Hint() string {
+	for _, l := range e.Locks {
+		if l.Stale {
+			return "if nothing works in the repository any more, run \"keepsake unlock\""
+		}
+	}
+	return "wait until the other work has finished, or let this one wait with --retry-lock 10m"
+}
+
+// LockHost is the host name in our locks: "keepsake-" and a digest of this
+// machine's name, boot and process namespace, so that equal names mean that
+// process numbers can be compared.
+func LockHost() string {
+	host, _ := os.Hostname()                         // without a name the rest must do
+	namespace, _ := os.Readlink("/proc/self/ns/pid") // only Linux has them
+	sum := sha256.Sum256([]byte(host + "\x00" + namespace))
+	return fmt.Sprintf("keepsake-%x", sum[:4])
+}
+
+// heldLock is our lock. It lives until release.
+type heldLock struct {
+	r         *Repository
+	exclusive bool
+
+	id   format.ID // of the file now
+	time time.Time // when it was written
+
+	stop func() // ends the refreshing and waits for it
+}
+
+// acquire takes a lock, waiting for up to wait until others are gone. The
+// context that it returns ends when the lock is lost.
+func (r *Repository) acquire(ctx context.Context, mode Mode, wait time.Duration) (*heldLock, context.Context, error) {
+	deadline := time.Now().Add(wait)
+	pause := lockPoll
+	for {
+		l, err := r.tryLock(ctx, mode == Exclusive, deadline)
+		if err == nil {
+			return l, l.keep(ctx), nil
+		}
+		if !errors.Is(err, ErrLocked) || !time.Now().Add(pause).Before(deadline) {
+			return nil, nil, err
+		}
+		// At random, so that two who met do not meet again.
+		if err := sleep(ctx, pause/2+rand.N(pause)); err != nil {
+			return nil, nil, err
+		}
+		pause = min(pause*2, lockPollMax)
+	}
+}
+
+// tryLock writes a lock between two looks at those of others. One who wants to
+// be alone and may wait keeps his lock in place until those who were there
+// before are gone: it stops new ones from coming, so that his turn comes.
+func (r *Repository) tryLock(ctx context.Context, exclusive bool, deadline time.Time) (*heldLock, error) {
+	mayWait := exclusive && time.Now().Before(deadline)
+	if err := r.conflict(ctx, exclusive && !mayWait, format.ID{}); err != nil {
+		return nil, err
+	}
+	l := &heldLock{r: r, exclusive: exclusive}
+	if err := l.write(ctx); err != nil {
+		return nil, err
+	}
+	err := sleep(ctx, lockSettle)
+	if err == nil {
+		err = r.conflict(ctx, false, l.id) // with others who are alone
+	}
+	if err == nil && exclusive {
+		err = l.drain(ctx, deadline)
+	}
+	if err != nil {
+		return nil, errors.Join(err, l.remove(ctx))
+	}
+	return l, nil
+}
+
+// drain waits until nobody else has a lock.
+func (l *heldLock) drain(ctx context.Context, deadline time.Time) error {
+	for pause := lockPoll; ; pause = min(pause*2, lockPollMax) {
+		if err := l.r.conflict(ctx, false, l.id); err != nil {
+			return err // somebody else wants to be alone, too
+		}
+		err := l.r.conflict(ctx, true, l.id)
+		if err == nil || !errors.Is(err, ErrLocked) || !time.Now().Add(pause).Before(deadline) {
+			return err
+		}
+		if err := sleep(ctx, pause); err != nil {
+			return err
+		}
+		if time.Since(l.time.Round(0)) > lockRefresh {
+			if err := l.refresh(ctx); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// conflict tells who is in the way of one who wants to be alone, or of one who
+// does not. Locks whose holders are known to be gone are removed.
+func (r *Repository) conflict(ctx context.Context, alone bool, own format.ID) error {
+	locks, err := r.Locks(ctx)
+	if err != nil {
+		return err
+	}
+	var others []LockInfo
+	for _, l := range locks {
+		switch {
+		case l.ID == own || !alone && !l.Exclusive:
+		case l.Stale && l.Hostname == r.o.LockHost: // one clock, one list of processes: certain
+			if err := r.removeLock(ctx, l.ID); err != nil {
+				return err
+			}
+		default:
+			others = append(others, l)
+		}
+	}
+	if len(others) > 0 {
+		return &LockedError{others}
+	}
+	return nil
+}
+
+// Locks lists the locks of all who work here.
+func (r *Repository) Locks(ctx context.Context) ([]LockInfo, error) {
+	files, err := r.list(ctx, backend.LockFile)
+	if err != nil {
+		return nil, err
+	}
+	var locks []LockInfo
+	for id, size := range files {
+		if size == 0 {
+			continue // what a full disk leaves; restic passes over them, too
+		}
+		json, err := r.loadUnpacked(ctx, backend.LockFile, id)
+		if errors.Is(err, backend.ErrNotExist) {
+			continue // refreshed or released meanwhile
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read locks: %w", err)
+		}
+		l, err := format.DecodeLock(json)
+		if err != nil {
+			return nil, fmt.Errorf("read lock %s: %w", id.Short(), err)
+		}
+		info := LockInfo{ID: id, Lock: *l}
+		info.Stale = time.Since(l.Time) > lockStale ||
+			l.Hostname == r.o.LockHost && l.PID != os.Getpid() && !processLives(l.PID)
+		locks = append(locks, info)
+	}
+	return locks, nil
+}
+
+// Unlock removes the locks whose holders are gone, or with all every lock, and
+// returns those it removed. Work under a lock removed so ends at its next
+// refresh.
+func (r *Repository) Unlock(ctx context.Context, all bool) ([]LockInfo, error) {
+	if all {
+		return r.unlockAll(ctx)
+	}
+	locks, err := r.Locks(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var removed []LockInfo
+	for _, l := range locks {
+		if !l.Stale {
+			continue
+		}
+		if err := r.removeLock(ctx, l.ID); err != nil {
+			return removed, err
+		}
+		removed = append(removed, l)
+	}
+	return removed, nil
+}
+
+// unlockAll removes locks that cannot be read, too.
+func (r *Repository) unlockAll(ctx context.Context) ([]LockInfo, error) {
+	files, err := r.list(ctx, backend.LockFile)
+	if err != nil {
+		return nil, err
+	}
+	var removed []LockInfo
+	for id := range files {
+		info := LockInfo{ID: id}
+		if json, err := r.loadUnpacked(ctx, backend.LockFile, id); err == nil {
+			if l, err := format.DecodeLock(json); err == nil {
+				info.Lock = *l
+			}
+		}
+		if err := r.removeLock(ctx, id); err != nil {
+			return removed, err
+		}
+		removed = append(removed, info)
+	}
+	return removed, nil
+}
+
+func (r *Repository) removeLock(ctx context.Context, id format.ID) error {
+	err := r.be.Remove(ctx, backend.Handle{Type: backend.LockFile, Name: id.String()})
+	if errors.Is(err, backend.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// write stores the lock with the present time, as a new file.
+func (l *heldLock) write(ctx context.Context) error {
+	now := time.Now()
+	lock := format.Lock{Time: now, Exclusive: l.exclusive, Hostname: l.r.o.LockHost, Username: "keepsake", PID: os.Getpid()}
+	json, err := lock.Encode()
+	if err != nil {
+		return fmt.Errorf("write lock: %w", err)
+	}
+	id, err := l.r.saveUnpacked(ctx, backend.LockFile, json)
+	if err != nil {
+		return fmt.Errorf("write lock: %w", err)
+	}
+	l.id, l.time = id, now
+	return nil
+}
+
+// refresh writes the lock anew and removes the old file. If that is gone,
+// somebody took the lock away.
+func (l *heldLock) refresh(ctx context.Context) error {
+	old := l.id
+	if _, err := l.r.be.Stat(ctx, backend.Handle{Type: backend.LockFile, Name: old.String()}); errors.Is(err, backend.ErrNotExist) {
+		return fmt.Errorf("%w: somebody removed it", ErrLockLost)
+	} else if err != nil {
+		return err
+	}
+	if err := l.write(ctx); err != nil {
+		return err
+	}
+	return l.r.removeLock(ctx, old)
+}
+
+// keep refreshes the lock until release. The context that it returns ends when
+// that fails for too long.
+func (l *heldLock) keep(ctx context.Context) context.Context {
+	ctx, cancel := context.WithCancelCause(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(lockWatch)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			// By the wall clock: a machine that slept has lost its lock. The watch is
+			// kept while a refresh hangs, so the refresh has its own end.
+			age := time.Since(l.time.Round(0))
+			if age > lockExpiry {
+				cancel(fmt.Errorf("%w: it could not be refreshed for %v", ErrLockLost, age.Round(time.Second)))
+				return
+			}
+			if age < lockRefresh {
+				continue
+			}
+			attempt, stop := context.WithTimeout(ctx, lockExpiry-age)
+			err := l.refresh(attempt)
+			stop()
+			if errors.Is(err, ErrLockLost) {
+				cancel(err)
+				return
+			}
+		}
+	}()
+	l.stop = func() {
+		cancel(context.Canceled)
+		<-done
+	}
+	return ctx
+}
+
+func (l *heldLock) release(ctx context.Context) error {
+	l.stop()
+	return l.remove(ctx)
+}
+
+// remove takes the lock away, even when ctx has ended.
+func (l *heldLock) remove(ctx context.Context) error {
+	ctx, cancel := detached(ctx)
+	defer cancel()
+	if err := l.r.removeLock(ctx, l.id); err != nil {
+		return fmt.Errorf("remove lock: %w", err)
+	}
+	return nil
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
