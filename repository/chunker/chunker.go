@@ -165,5 +165,5 @@ func (w *windowed) plan(have int) int {
 	return min(have+min(readAhead, max(w.mean/4, 1)), w.max)
 }
 
-// usual is a length that few chunks pass: one in 140 of the gear rule's.
+// usual is a length that few chunks pass: less than one in 100 of the gear rule's.
 func (w *windowed) usual() int { return min(2*w.mean, w.max) }

@@ -36,10 +36,14 @@ func (k Kind) String() string {
 	return fmt.Sprintf("kind %d", uint8(k))
 }
 
+// headSize is how many bytes decide.
+const headSize = 512
+
 // Classify tells the kind of a file from its first bytes, of which it wants
 // 512, and its name (with or without folders before it). The bytes have the
 // first word: an extension only counts where they say nothing.
 func Classify(name string, head []byte) Kind {
+	head = head[:min(len(head), headSize)]
 	switch {
 	case isDatabase(head):
 		return Database
@@ -121,10 +125,13 @@ func byExtension(name string, head []byte) Kind {
 	return kind
 }
 
-// isText: a TypeScript source is no transport stream.
+// isText tells whether head may be text in UTF-8: a TypeScript source is no
+// transport stream.
 func isText(head []byte) bool {
 	for _, b := range head {
-		if b < 0x20 && b != '\t' && b != '\n' && b != '\r' && b != '\f' || b == 0x7f {
+		switch {
+		case b == '\t', b == '\n', b == '\r', b == '\f':
+		case b < 0x20, b == 0x7f, b >= 0xf8: // the last are in no character
 			return false
 		}
 	}
