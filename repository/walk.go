@@ -22,6 +22,7 @@ type walk struct {
 	s     *Session
 	x     *index.Index
 	visit func(id format.ID, t *format.Tree, err error) error
+	after func(ctx context.Context) error // each batch of folders; may be nil
 
 	mu   sync.Mutex // guards what follows
 	seen *index.Set // of entries of the index
@@ -58,7 +59,11 @@ func (w *walk) run(ctx context.Context, root format.ID) error {
 		n := max(0, len(w.todo)-walkBatch)
 		batch := append([]format.ID(nil), w.todo[n:]...)
 		w.todo = w.todo[:n]
-		if err := w.load(ctx, batch); err != nil {
+		err := w.load(ctx, batch)
+		if err == nil && w.after != nil {
+			err = w.after(ctx)
+		}
+		if err != nil {
 			return err
 		}
 	}
