@@ -53,15 +53,14 @@ func TestConformance_publishers(t *testing.T) {
 		"fallback":         {refuse, refuse, reserve},
 	} {
 		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
-			dir := t.TempDir()
 			if name == "exclusive rename" && !hasExclusiveRename {
 				if err := renameExclusive(nil, "", ""); !errors.Is(err, errors.ErrUnsupported) {
 					t.Errorf("got %v", err)
 				}
 				return
 			}
-			for i := range 20 {
-				b := create(t, filepath.Join(dir, string(rune('a'+i))), Options{})
+			for range 10 {
+				b := folder(t, Options{})
 				b.publish = ways
 				won := race(t, b)
 				got, err := backend.ReadAll(t.Context(), b, config, 100)
@@ -109,6 +108,17 @@ var (
 	pack   = backend.Handle{Type: backend.PackFile, Name: strings.Repeat("ab", 32)}
 	index  = backend.Handle{Type: backend.IndexFile, Name: strings.Repeat("cd", 32)}
 )
+
+// folder opens an empty folder: Save makes what it needs in it.
+func folder(t *testing.T, o Options) *Backend {
+	t.Helper()
+	b, err := Open(t.TempDir(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { b.Close() })
+	return b
+}
 
 func create(t *testing.T, dir string, o Options) *Backend {
 	t.Helper()
@@ -278,7 +288,7 @@ var (
 
 func TestStep_order(t *testing.T) {
 	var got []string
-	b := create(t, t.TempDir(), Options{Step: func(s string) error { got = append(got, s); return nil }})
+	b := folder(t, Options{Step: func(s string) error { got = append(got, s); return nil }})
 	for _, c := range []struct {
 		what string
 		do   func() error
@@ -305,7 +315,7 @@ func TestStep_failures(t *testing.T) {
 		for i, step := range saveSteps {
 			for _, cause := range []error{errors.New("a disk breaks"), ErrDied} {
 				failing := true
-				b := create(t, t.TempDir(), Options{Step: func(s string) error {
+				b := folder(t, Options{Step: func(s string) error {
 					if failing && s == step {
 						return cause
 					}
@@ -340,7 +350,7 @@ func TestStep_failures(t *testing.T) {
 }
 
 func TestSweepTemp(t *testing.T) {
-	b := create(t, t.TempDir(), Options{})
+	b := folder(t, Options{})
 	old := []string{
 		"config-tmp-12", "data/ab/" + pack.Name + "-tmp-99887", "index/" + pack.Name + "-tmp-ABC", "locks/" + pack.Name + "-tmp-1x",
 		"keys/" + pack.Name + "-tmp-1x", "snapshots/" + pack.Name + "-tmp-1x",
@@ -408,7 +418,7 @@ func TestExplain(t *testing.T) {
 func TestSave_explainsErrors(t *testing.T) {
 	for _, c := range hostErrors {
 		for _, step := range saveSteps[:3] {
-			b := create(t, t.TempDir(), Options{Step: func(s string) error {
+			b := folder(t, Options{Step: func(s string) error {
 				if s == step {
 					return &fs.PathError{Op: "write", Path: "temp", Err: c.err}
 				}
@@ -425,7 +435,7 @@ func TestSave_explainsErrors(t *testing.T) {
 
 // fn's error is not one of the folder's.
 func TestLoad_leavesTheCallersErrorAlone(t *testing.T) {
-	b := create(t, t.TempDir(), Options{})
+	b := folder(t, Options{})
 	if err := b.Save(t.Context(), pack, strings.NewReader("x")); err != nil {
 		t.Fatal(err)
 	}
