@@ -27,16 +27,20 @@ const (
 	Unlocked
 )
 
-// The times of restic-format.md 11.
-const (
-	lockSettle  = 200 * time.Millisecond // between writing a lock and looking again
-	lockRefresh = 5 * time.Minute        // a lock is written anew
-	lockStale   = 30 * time.Minute       // others take a lock for abandoned
-	lockExpiry  = lockStale * 3 / 4      // without a refresh, work ends
-	lockWatch   = 10 * time.Second       // how often the clock is looked at
-	lockPoll    = 100 * time.Millisecond // first pause while waiting for a lock
-	lockPollMax = 2 * time.Second
-)
+// lockTimes are the times of restic-format.md 11. Tests have shorter ones.
+type lockTimes struct {
+	settle        time.Duration // between writing a lock and looking again
+	refresh       time.Duration // a lock is written anew
+	stale         time.Duration // others take a lock for abandoned
+	expiry        time.Duration // without a refresh, work ends
+	watch         time.Duration // how often the clock is looked at
+	poll, pollMax time.Duration // pauses while waiting for a lock
+}
+
+var resticTimes = lockTimes{
+	settle: 200 * time.Millisecond, refresh: 5 * time.Minute, stale: 30 * time.Minute, expiry: 22*time.Minute + 30*time.Second,
+	watch: 10 * time.Second, poll: 100 * time.Millisecond, pollMax: 2 * time.Second,
+}
 
 // LockInfo is a lock file.
 type LockInfo struct {
@@ -103,7 +107,7 @@ type heldLock struct {
 // context that it returns ends when the lock is lost.
 func (r *Repository) acquire(ctx context.Context, mode Mode, wait time.Duration) (*heldLock, context.Context, error) {
 	deadline := time.Now().Add(wait)
-	pause := lockPoll
+	pause := r.times.poll
 	for {
 		l, err := r.tryLock(ctx, mode == Exclusive, deadline)
 		if err == nil {
@@ -116,7 +120,7 @@ func (r *Repository) acquire(ctx context.Context, mode Mode, wait time.Duration)
 		if err := sleep(ctx, pause/2+rand.N(pause)); err != nil {
 			return nil, nil, err
 		}
-		pause = min(pause*2, lockPollMax)
+		pause = min(pause*2, r.times.pollMax)
 	}
 }
 
@@ -132,7 +136,7 @@ func (r *Repository) tryLock(ctx context.Context, exclusive bool, deadline time.
 	if err := l.write(ctx); err != nil {
 		return nil, err
 	}
-	err := sleep(ctx, lockSettle)
+	err := sleep(ctx, r.times.settle)
 	if err == nil {
 		err = r.conflict(ctx, false, l.id) // with others who are alone
 	}
@@ -147,7 +151,7 @@ func (r *Repository) tryLock(ctx context.Context, exclusive bool, deadline time.
 
 // drain waits until nobody else has a lock.
 func (l *heldLock) drain(ctx context.Context, deadline time.Time) error {
-	for pause := lockPoll; ; pause = min(pause*2, lockPollMax) {
+	for pause := l.r.times.poll; ; pause = min(pause*2, l.r.times.pollMax) {
 		if err := l.r.conflict(ctx, false, l.id); err != nil {
 			return err // somebody else wants to be alone, too
 		}
@@ -158,7 +162,7 @@ func (l *heldLock) drain(ctx context.Context, deadline time.Time) error {
 		if err := sleep(ctx, pause); err != nil {
 			return err
 		}
-		if time.Since(l.time.Round(0)) > lockRefresh {
+		if time.Since(l.time.Round(0)) > l.r.times.refresh {
 			if err := l.refresh(ctx); err != nil {
 				return err
 			}
@@ -214,7 +218,7 @@ func (r *Repository) Locks(ctx context.Context) ([]LockInfo, error) {
 			return nil, fmt.Errorf("read lock %s: %w", id.Short(), err)
 		}
 		info := LockInfo{ID: id, Lock: *l}
-		info.Stale = time.Since(l.Time) > lockStale ||
+		info.Stale = time.Since(l.Time) > r.times.stale ||
 			l.Hostname == r.o.LockHost && l.PID != os.Getpid() && !processLives(l.PID)
 		locks = append(locks, info)
 	}
@@ -313,7 +317,7 @@ func (l *heldLock) keep(ctx context.Context) context.Context {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		tick := time.NewTicker(lockWatch)
+		tick := time.NewTicker(l.r.times.watch)
 		defer tick.Stop()
 		for {
 			select {
@@ -324,14 +328,14 @@ func (l *heldLock) keep(ctx context.Context) context.Context {
 			// By the wall clock: a machine that slept has lost its lock. The watch is
 			// kept while a refresh hangs, so the refresh has its own end.
 			age := time.Since(l.time.Round(0))
-			if age > lockExpiry {
+			if age > l.r.times.expiry {
 				cancel(fmt.Errorf("%w: it could not be refreshed for %v", ErrLockLost, age.Round(time.Second)))
 				return
 			}
-			if age < lockRefresh {
+			if age < l.r.times.refresh {
 				continue
 			}
-			attempt, stop := context.WithTimeout(ctx, lockExpiry-age)
+			attempt, stop := context.WithTimeout(ctx, l.r.times.expiry-age)
 			err := l.refresh(attempt)
 			stop()
 			if errors.Is(err, ErrLockLost) {

@@ -128,8 +128,9 @@ type Repository struct {
 	keyID    format.ID
 	config   format.Config
 	o        Options
-	buffers  *buffers  // of the write path
-	reads    *buffers  // of the read path: one who copies holds some of both
+	buffers  *buffers // of the write path
+	reads    *buffers // of the read path: one who copies holds some of both
+	times    lockTimes
 	decoders sync.Pool // *decoder
 }
 
@@ -206,7 +207,7 @@ func foreignKeys(ctx context.Context, be backend.Backend) error {
 
 func newRepository(be backend.Backend, o Options) *Repository {
 	o = o.withDefaults()
-	return &Repository{be: be, o: o, buffers: newBuffers(o.Memory), reads: newBuffers(o.Memory)}
+	return &Repository{be: be, o: o, buffers: newBuffers(o.Memory), reads: newBuffers(o.Memory), times: resticTimes}
 }
 
 // Open opens the repository in be with one of its passwords. Errors are
