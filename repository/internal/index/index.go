@@ -77,10 +77,9 @@ func (x *Index) AddPack(pack format.ID, blobs []format.Blob) error {
 	*x.packs.add() = packRecord{id: pack, first: uint32(first)}
 	x.byPack.insert(x.byPack.hash(&pack), uint32(number))
 	for i := range blobs {
-		b := &blobs[i]
-		*x.records.add() = newRecord(b, uint32(number))
-		x.byBlob.insert(x.byBlob.hash(&b.ID), uint32(first+i))
+		*x.records.add() = newRecord(&blobs[i], uint32(number))
 	}
+	x.insert(first)
 	return nil
 }
 
@@ -141,8 +140,18 @@ func (x *Index) reserve(n int) {
 		return
 	}
 	x.byBlob.grow(n)
-	for i := range x.records.len {
-		x.byBlob.insert(x.byBlob.hash(&x.records.at(i).id), uint32(i))
+	x.insert(0)
+}
+
+// insert puts the records from first on into the table.
+func (x *Index) insert(first int) {
+	var hashes [batch]uint64
+	for at := first; at < x.records.len; at += batch {
+		part := hashes[:min(batch, x.records.len-at)]
+		for i := range part {
+			part[i] = x.byBlob.hash(&x.records.at(at + i).id)
+		}
+		x.byBlob.insertAll(part, uint32(at))
 	}
 }
 
@@ -247,17 +256,22 @@ func (x *Index) findPack(id *format.ID) (uint32, bool) {
 // to, between the steps.
 func (x *Index) PackBlobs(n uint32) iter.Seq[Entry] {
 	return func(yield func(Entry) bool) {
-		x.mu.RLock()
-		x.mustPack(n)
-		first, end := x.packRange(n)
-		records := x.records
-		x.mu.RUnlock()
+		records, first, end := x.packRecords(n)
 		for i := first; i < end; i++ {
 			if !yield(records.at(i).entry(uint32(i))) {
 				return
 			}
 		}
 	}
+}
+
+// packRecords gives all records and where those of a pack begin and end.
+func (x *Index) packRecords(n uint32) (records chunks[record], first, end int) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	x.mustPack(n)
+	first, end = x.packRange(n)
+	return x.records, first, end
 }
 
 // Packs gives the packs in the order they were added, as they were when it
