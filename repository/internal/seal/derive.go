@@ -87,7 +87,7 @@ const (
 // Calibrate measures this machine and gives the strongest parameters with which
 // Derive takes no longer than target and no more memory than memoryLimit bytes,
 // but never less than N=32768, r=8, p=1 (32 MiB), whatever the limits. Zero
-// means 500 ms and 60 MiB. It takes about as long as three such derivations.
+// means 500 ms and 60 MiB. It takes about as long as two derivations with the least parameters.
 func Calibrate(target time.Duration, memoryLimit int) Params {
 	return calibrate(target, memoryLimit, measure)
 }
@@ -122,12 +122,12 @@ func calibrate(target time.Duration, memoryLimit int, measure func(Params) time.
 	}
 }
 
-// measure times the derivation of a key: the least of three, because other
+// measure times the derivation of a key: the less of two, because other
 // programs can only make it slower.
 func measure(p Params) time.Duration {
 	var salt [SaltSize]byte
 	least := time.Duration(1<<63 - 1)
-	for range 3 {
+	for range 2 {
 		start := time.Now()
 		if _, err := scrypt.Key([]byte("calibrate"), salt[:], p.N, p.R, p.P, KeySize); err != nil {
 			panic("seal: calibrate: " + err.Error()) // the parameters are ours

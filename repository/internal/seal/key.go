@@ -24,7 +24,7 @@ const (
 // or Derive; the zero value is of no use. Any number of goroutines may use it at
 // once. It prints as "[redacted]", and not at all where fmt calls no methods.
 type Key struct {
-	m *material // a pointer, because fmt shows the address of one below the top
+	m func() *material // a closure, because fmt looks into everything else
 }
 
 // material is a key ready for use.
@@ -66,7 +66,7 @@ func KeyFromBytes(b []byte) (*Key, error) {
 	if m.mac, err = aes.NewCipher(m.bytes[kOffset:rOffset]); err != nil {
 		return nil, fmt.Errorf("make key: %w", err)
 	}
-	return &Key{m}, nil
+	return &Key{func() *material { return m }}, nil
 }
 
 // rMask are the bits of r that Poly1305 uses.

@@ -24,9 +24,9 @@ type master struct {
 // sealed: {"mac":{"k":…,"r":…},"encrypt":…}, the values in base64.
 func (k *Key) MarshalMaster() secret.Bytes {
 	var m master
-	m.Encrypt = k.m.bytes[:kOffset]
-	m.MAC.K = k.m.bytes[kOffset:rOffset]
-	m.MAC.R = k.m.bytes[rOffset:]
+	m.Encrypt = k.m().bytes[:kOffset]
+	m.MAC.K = k.m().bytes[kOffset:rOffset]
+	m.MAC.R = k.m().bytes[rOffset:]
 	data, err := json.Marshal(&m)
 	if err != nil { // byte slices cannot fail to marshal
 		panic("seal: marshal master key: " + err.Error())

@@ -50,7 +50,7 @@ func (k *Key) Seal(dst, plaintext []byte) []byte {
 			break
 		}
 	}
-	k.m.seal(dst[start:], plaintext)
+	k.m().seal(dst[start:], plaintext)
 	return dst
 }
 
@@ -78,12 +78,12 @@ func (m *material) seal(out, plaintext []byte) {
 // of dst (OpenInPlace is for that). Nothing is decrypted before the tag is known
 // to be right.
 func (k *Key) Open(dst, sealed []byte) ([]byte, error) {
-	if err := k.m.verify(sealed); err != nil {
+	if err := k.m().verify(sealed); err != nil {
 		return nil, err
 	}
 	start, size := len(dst), len(sealed)-Overhead
 	dst = slices.Grow(dst, size)[:start+size]
-	k.m.decrypt(dst[start:], sealed)
+	k.m().decrypt(dst[start:], sealed)
 	return dst, nil
 }
 
@@ -91,11 +91,11 @@ func (k *Key) Open(dst, sealed []byte) ([]byte, error) {
 // returns is a part of sealed, 16 bytes from its beginning. After an error sealed
 // is as it was.
 func (k *Key) OpenInPlace(sealed []byte) ([]byte, error) {
-	if err := k.m.verify(sealed); err != nil {
+	if err := k.m().verify(sealed); err != nil {
 		return nil, err
 	}
 	plaintext := sealed[nonceSize : len(sealed)-tagSize]
-	k.m.decrypt(plaintext, sealed)
+	k.m().decrypt(plaintext, sealed)
 	return plaintext, nil
 }
 
