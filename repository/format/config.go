@@ -6,11 +6,11 @@ import (
 	"fmt"
 )
 
-// The versions of repositories: 2 has compression and keeps data and trees in
-// separate packs (restic-format.md 3).
+// MaxVersion is the version of new repositories: it has compression and keeps
+// data and trees in separate packs (restic-format.md 3). Version 1 is read.
 const (
-	minVersion = 1
 	MaxVersion = 2
+	minVersion = 1
 )
 
 // Config is the content of the file "config", sealed but never compressed.

@@ -8,7 +8,7 @@ import (
 	"strconv"
 )
 
-// PackBlobs are the blobs of one pack, in the order of their offsets.
+// PackBlobs are the blobs of one pack, in any order: restic does not sort them.
 type PackBlobs struct {
 	Pack  ID
 	Blobs []Blob

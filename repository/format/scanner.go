@@ -131,7 +131,7 @@ func (s *scanner) uint32() uint32 { return uint32(s.uint(math.MaxUint32)) }
 func scanUint(data []byte) (v uint64, n int, ok bool) {
 	for n < len(data) && data[n]-'0' <= 9 {
 		digit := uint64(data[n] - '0')
-		if v > (math.MaxUint64-digit)/10 {
+		if n >= 19 && v > (math.MaxUint64-digit)/10 { // 19 digits always fit
 			return 0, 0, false
 		}
 		v = 10*v + digit

@@ -175,7 +175,7 @@ func randomNode(r *rand.Rand, i int) Node {
 
 func TestTreeEncode_isEncodingJSON(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	for i := range 2000 {
+	for i := range 800 {
 		tree := randomTree(r, r.IntN(6))
 		got, err := tree.Encode()
 		if err != nil {

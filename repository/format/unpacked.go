@@ -68,8 +68,8 @@ func DecodeUnpacked(plaintext []byte, limit int) ([]byte, error) {
 }
 
 // decompress allocates what the frame announces, or doubles what it tries when
-// the frame announces nothing: the size that a stranger claims never counts for
-// more than the compressed bytes could hold.
+// the frame announces nothing, as rustic's do: the size that a stranger claims
+// never counts for more than the compressed bytes could hold.
 func decompress(frame []byte, limit int) ([]byte, error) {
 	d, err := decoder()
 	if err != nil {
@@ -89,13 +89,18 @@ func decompress(frame []byte, limit int) ([]byte, error) {
 	}
 	for {
 		out, err := d.DecodeAll(frame, make([]byte, 0, size))
+		full := errors.Is(err, zstd.ErrDecoderSizeExceeded)
 		switch {
 		case err == nil:
 			return out, nil
-		case !errors.Is(err, zstd.ErrDecoderSizeExceeded):
+		case full && size >= most:
+			return nil, fmt.Errorf("decompress: %w (%d bytes)", errTooLarge, most)
+		case !full && header.HasFCS:
 			return nil, fmt.Errorf("decompress: %w", err)
 		case size >= most:
-			return nil, fmt.Errorf("decompress: %w (%d bytes)", errTooLarge, most)
+			// A block that does not fit in what is left has an error of its own,
+			// which nothing tells from that of a broken one.
+			return nil, fmt.Errorf("decompress: broken or %w (%d bytes): %w", errTooLarge, most, err)
 		}
 		size = min(2*size+1, most)
 	}
