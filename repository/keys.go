@@ -201,7 +201,11 @@ func (r *Repository) RemoveKey(ctx context.Context, id format.ID) error {
 // ChangePassword replaces the key in use: the new one is added and proved before
 // the old one goes.
 func (r *Repository) ChangePassword(ctx context.Context, password secret.RepositoryPassword, user, host string) (Key, error) {
-	k, err := r.addKey(ctx, password, user, host, seal.Params{})
+	return r.changePassword(ctx, password, user, host, seal.Params{})
+}
+
+func (r *Repository) changePassword(ctx context.Context, password secret.RepositoryPassword, user, host string, kdf seal.Params) (Key, error) {
+	k, err := r.addKey(ctx, password, user, host, kdf)
 	if err != nil {
 		return Key{}, err
 	}

@@ -163,7 +163,7 @@ func Init(ctx context.Context, be backend.Backend, password secret.RepositoryPas
 			return nil, fmt.Errorf("init repository %s: %w", where, err)
 		}
 	}
-	if err := foreignKeys(ctx, be); err != nil {
+	if err := clearRemains(ctx, be); err != nil {
 		return nil, fmt.Errorf("init repository %s: %w", where, err)
 	}
 	key, err := seal.NewKey()
@@ -194,13 +194,30 @@ func Init(ctx context.Context, be backend.Backend, password secret.RepositoryPas
 	return r, nil
 }
 
-// foreignKeys refuses to make a repository over the remains of another: keys
-// without a config mean that a config was lost, and with it nothing else yet.
-func foreignKeys(ctx context.Context, be backend.Backend) error {
-	found := errors.New("")
-	err := be.List(ctx, backend.KeyFile, func(backend.FileInfo) error { return found })
-	if errors.Is(err, found) {
-		return fmt.Errorf("there are keys without a config, the remains of a repository: %w", backend.ErrExist)
+// clearRemains looks at what lies where a repository is to be made without a
+// config being there. Keys alone are left by an Init that was interrupted: they
+// open nothing and are removed. With anything else a config was lost, and the
+// keys are what its data can still be read with.
+func clearRemains(ctx context.Context, be backend.Backend) error {
+	found := errors.New("found")
+	for _, t := range []backend.FileType{backend.PackFile, backend.IndexFile, backend.SnapshotFile} {
+		err := be.List(ctx, t, func(backend.FileInfo) error { return found })
+		if errors.Is(err, found) {
+			return fmt.Errorf("there are files of a repository that has lost its config: %w", backend.ErrExist)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	var keys []backend.Handle
+	err := be.List(ctx, backend.KeyFile, func(f backend.FileInfo) error {
+		keys = append(keys, backend.Handle{Type: backend.KeyFile, Name: f.Name})
+		return nil
+	})
+	for _, k := range keys {
+		if err == nil {
+			err = be.Remove(ctx, k)
+		}
 	}
 	return err
 }
