@@ -271,7 +271,21 @@ func (s *Session) loadIndex(ctx context.Context) (*index.Index, []error, error) 
 		return nil, nil, fmt.Errorf("load index: %w", err)
 	}
 	s.index = x
+	s.markTreePacks(x)
 	return x, s.problems, nil
+}
+
+// markTreePacks tells a cache which packs hold folders.
+func (s *Session) markTreePacks(x *index.Index) {
+	marker, ok := backend.As[TreePackMarker](s.r.be)
+	if !ok {
+		return
+	}
+	for n, id := range x.Packs() {
+		if blobs := packBlobs(x, n); len(blobs) > 0 && blobs[0].Type == format.TreeBlob {
+			marker.MarkTreePack(id.String(), format.PackSize(blobs))
+		}
+	}
 }
 
 type indexFile struct {
