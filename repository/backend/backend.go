@@ -195,7 +195,13 @@ var (
 
 // IsPermanent tells whether trying err's operation again cannot help.
 func IsPermanent(err error) bool {
-	for _, e := range []error{ErrNotExist, ErrExist, ErrFull, ErrReadOnly, ErrDenied, context.Canceled, context.DeadlineExceeded} {
+	return IsRefusal(err) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// IsRefusal tells whether err is the store's own and last word: one of the
+// errors above, or one with a method Permanent() bool that says so.
+func IsRefusal(err error) bool {
+	for _, e := range []error{ErrNotExist, ErrExist, ErrFull, ErrReadOnly, ErrDenied} {
 		if errors.Is(err, e) {
 			return true
 		}
