@@ -233,6 +233,9 @@ func (s *Session) Index(ctx context.Context) (*index.Index, error) {
 	return x, err
 }
 
+// indexBytes is what a blob takes of a sealed index file (engine.md 2.5).
+const indexBytes = 40
+
 // loadIndex loads what can be loaded and tells the problems.
 func (s *Session) loadIndex(ctx context.Context) (*index.Index, []error, error) {
 	s.mu.Lock()
@@ -248,6 +251,11 @@ func (s *Session) loadIndex(ctx context.Context) (*index.Index, []error, error) 
 		return nil, nil, err
 	}
 	x := index.New()
+	total := int64(0)
+	for _, size := range files {
+		total += size
+	}
+	x.Reserve(int(total / indexBytes))
 	var mu sync.Mutex
 	s.indexFiles = map[format.ID][]format.ID{}
 	s.problems, s.marked = nil, false
