@@ -40,7 +40,7 @@ type Options struct {
 	First time.Duration // the first wait: 500 ms
 	Max   time.Duration // the longest wait: 1 minute
 	Total time.Duration // how long after its first failure an operation gives up: 15 minutes; negative: at once
-	// Stall is how long an attempt may stand still: 5 minutes, longer than what
+	// Stall is how long an attempt may stand still: 6 minutes, longer than what
 	// backends with a connection of their own to watch allow it; negative: for ever.
 	Stall time.Duration
 	// Report, if not nil, hears of each failure that is followed by another
@@ -83,7 +83,7 @@ func New(next backend.Backend, o Options) *Backend {
 	for _, d := range []struct {
 		value  *time.Duration
 		normal time.Duration
-	}{{&o.First, 500 * time.Millisecond}, {&o.Max, time.Minute}, {&o.Total, 15 * time.Minute}, {&o.Stall, 5 * time.Minute}} {
+	}{{&o.First, 500 * time.Millisecond}, {&o.Max, time.Minute}, {&o.Total, 15 * time.Minute}, {&o.Stall, 6 * time.Minute}} {
 		if *d.value == 0 {
 			*d.value = d.normal
 		}
