@@ -72,7 +72,7 @@ func Open(ctx context.Context, cfg Config) (*Backend, error) {
 	}
 	// rclone asks for them only where it listens on a port, as far as is known:
 	// this way it does not matter, nor do those that the environment may set.
-	b := &Backend{remote: withoutSecrets(cfg.Remote), cfg: cfg, user: rand.Text(), pass: rand.Text()}
+	b := &Backend{remote: WithoutSecrets(cfg.Remote), cfg: cfg, user: rand.Text(), pass: rand.Text()}
 	b.cfg.Args = slices.Clone(cfg.Args)
 	var err error
 	b.rest, err = rest.Open(ctx, rest.Config{
@@ -135,9 +135,9 @@ func (b *Backend) Properties() backend.Properties {
 	return p
 }
 
-// withoutSecrets leaves out the parameters that a remote can carry in itself:
+// WithoutSecrets leaves out the parameters that a remote can carry in itself:
 // ":sftp,host=h,pass=p:path" becomes ":sftp,…:path".
-func withoutSecrets(remote string) string {
+func WithoutSecrets(remote string) string {
 	name, options, found := strings.Cut(remote, ",")
 	if !found || strings.ContainsAny(name[min(len(name), 1):], ":/") {
 		return remote

@@ -19,7 +19,7 @@ const acceptV2 = "application/vnd.x.restic.rest.v2"
 
 const (
 	// maxListEntry bounds the text of one entry of a list, in bytes: a name and a
-	// number are about 90.
+	// number are about 90. What is read ahead can double it.
 	maxListEntry = 64 << 10
 	// maxV1Names bounds the names that are kept until their sizes are asked for;
 	// that many packs of 16 MiB are 160 TB.
@@ -29,7 +29,7 @@ const (
 // List asks for the names and sizes of all files of a type. Of a server that
 // only tells names, every file is asked for its size.
 func (b *Backend) List(ctx context.Context, t backend.FileType, fn func(backend.FileInfo) error) error {
-	if t <= backend.ConfigFile || int(t) >= len(folders) {
+	if t.Folder() == "" {
 		return fmt.Errorf("list %v: only files with names are listed", t)
 	}
 	names, err := b.list(ctx, t, fn)
@@ -47,7 +47,7 @@ func (b *Backend) List(ctx context.Context, t backend.FileType, fn func(backend.
 func (b *Backend) list(ctx context.Context, t backend.FileType, fn func(backend.FileInfo) error) (names []string, err error) {
 	w := newWatch(ctx, b.patience)
 	defer w.close()
-	resp, err := b.send(w, http.MethodGet, b.root.JoinPath(folders[t], "/"), nil, "Accept", acceptV2)
+	resp, err := b.send(w, http.MethodGet, b.root.JoinPath(t.Folder(), "/"), nil, "Accept", acceptV2)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +64,7 @@ func (b *Backend) list(ctx context.Context, t backend.FileType, fn func(backend.
 		case !backend.IsName(e.name):
 			return nil
 		case ctx.Err() != nil:
-			return context.Cause(ctx) // what is buffered of the answer does not know
+			return ctx.Err() // what is buffered of the answer does not know
 		case e.hasSize:
 			return fn(backend.FileInfo{Name: e.name, Size: e.size})
 		case len(names) == maxV1Names:
@@ -79,15 +79,15 @@ func (b *Backend) list(ctx context.Context, t backend.FileType, fn func(backend.
 // sizes asks for the size of each name, several at once. A file that has gone
 // since the list was made is passed over.
 func (b *Backend) sizes(ctx context.Context, t backend.FileType, names []string, fn func(backend.FileInfo) error) error {
-	g, ctx := errgroup.WithContext(ctx)
+	g, groupCtx := errgroup.WithContext(ctx)
 	g.SetLimit(b.connections)
 	var mu sync.Mutex // fn is called by one at a time, and not after an error
 	for _, name := range names {
-		if ctx.Err() != nil {
+		if groupCtx.Err() != nil {
 			break
 		}
 		g.Go(func() error {
-			info, err := b.Stat(ctx, backend.Handle{Type: t, Name: name})
+			info, err := b.Stat(groupCtx, backend.Handle{Type: t, Name: name})
 			if errors.Is(err, backend.ErrNotExist) {
 				return nil
 			} else if err != nil {
@@ -95,8 +95,8 @@ func (b *Backend) sizes(ctx context.Context, t backend.FileType, names []string,
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
+			if err := groupCtx.Err(); err != nil {
+				return err
 			}
 			return fn(info)
 		})
@@ -104,7 +104,7 @@ func (b *Backend) sizes(ctx context.Context, t backend.FileType, names []string,
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	return context.Cause(ctx)
+	return ctx.Err()
 }
 
 // listEntry is an element of either form of list.

@@ -18,8 +18,8 @@ func (b *Backend) Load(ctx context.Context, h backend.Handle, offset, length int
 	if err := h.Check(); err != nil {
 		return fmt.Errorf("load: %w", err)
 	}
-	if offset < 0 || length < 0 || offset+length < offset {
-		return fmt.Errorf("load %v: %d bytes from %d on: no such range", h, length, offset)
+	if err := backend.CheckRange(offset, length); err != nil {
+		return fmt.Errorf("load %v: %w", h, err)
 	}
 	if err := b.load(ctx, h, offset, length, fn); err != nil {
 		return fmt.Errorf("load %v: %w", h, err)

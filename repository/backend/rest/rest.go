@@ -211,11 +211,5 @@ func (b *Backend) url(h backend.Handle) *url.URL {
 	if h.Type == backend.ConfigFile {
 		return b.root.JoinPath("config")
 	}
-	return b.root.JoinPath(folders[h.Type], h.Name)
-}
-
-// folders are the types' names in URLs.
-var folders = [...]string{
-	backend.KeyFile: "keys", backend.PackFile: "data", backend.IndexFile: "index",
-	backend.SnapshotFile: "snapshots", backend.LockFile: "locks",
+	return b.root.JoinPath(h.Type.Folder(), h.Name) // flat, for packs too
 }
