@@ -58,6 +58,7 @@ var answers = map[string]Error{
 	"AllAccessDisabled":              {kind: backend.ErrDenied},
 	"AccountProblem":                 {kind: backend.ErrDenied, Remedy: "ask the provider of the store"},
 	"InvalidAccessKeyId":             {kind: backend.ErrDenied, Remedy: "the store does not know this access key ID: check it"},
+	"XAdminUserNotFound":             {kind: backend.ErrDenied, Remedy: "the store does not know this access key ID: check it"},
 	"SignatureDoesNotMatch":          {kind: backend.ErrDenied, Remedy: "the secret access key does not belong to the access key ID: check it"},
 	"InvalidToken":                   {kind: backend.ErrDenied, Remedy: "check the session token"},
 	"ExpiredToken":                   {kind: backend.ErrDenied, Remedy: "the session token has expired: get a new one"},
@@ -69,6 +70,8 @@ var answers = map[string]Error{
 	"InvalidObjectState":             {permanent: true, Remedy: "the object lies in an archive: restore it from there at the store first"},
 	"ObjectLocked":                   {kind: backend.ErrReadOnly},
 	"MethodNotAllowed":               {kind: backend.ErrReadOnly},
+	"BadDigest":                      {Remedy: changed},
+	"XAmzContentSHA256Mismatch":      {Remedy: changed},
 	minio.InvalidBucketName:          {permanent: true},
 	"PermanentRedirect":              {permanent: true, Remedy: "the bucket is at another endpoint"},
 	"AuthorizationHeaderMalformed":   {permanent: true, Remedy: "check the region of the bucket"},
@@ -77,11 +80,14 @@ var answers = map[string]Error{
 	minio.NotImplemented:             {permanent: true},
 }
 
-// byStatus is for stores, and proxies before them, that say it without a code.
+const changed = "the bytes changed on the way, or in the memory of this computer"
+
+// byStatus is for stores, and proxies before them, that say it with a code of
+// their own or none. Not found is not among them: what is not there may be a
+// user (versitygw). Without any code the client makes it NoSuchKey.
 var byStatus = map[int]string{
 	http.StatusUnauthorized:        minio.AccessDenied,
 	http.StatusForbidden:           minio.AccessDenied,
-	http.StatusNotFound:            minio.NoSuchKey,
 	http.StatusMethodNotAllowed:    "MethodNotAllowed",
 	http.StatusNotImplemented:      minio.NotImplemented,
 	http.StatusInsufficientStorage: "InsufficientStorage",
@@ -167,6 +173,12 @@ func codeOf(err error) string { return answerIn(err).Code }
 
 // statusOf is the store's HTTP status in err, or 0.
 func statusOf(err error) int { return answerIn(err).StatusCode }
+
+// isMissing tells whether err says that there is no such object or bucket.
+func isMissing(err error) bool {
+	a, ok := answers[codeOf(err)]
+	return ok && a.kind == backend.ErrNotExist
+}
 
 func answerIn(err error) (answer minio.ErrorResponse) {
 	errors.As(err, &answer)

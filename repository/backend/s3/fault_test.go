@@ -96,6 +96,8 @@ func TestErrorsOfTheStore(t *testing.T) {
 		{403, "InvalidAccessKeyId", backend.ErrDenied, true},
 		{403, "SignatureDoesNotMatch", backend.ErrDenied, true},
 		{403, "RequestTimeTooSkewed", backend.ErrDenied, true},
+		{404, "XAdminUserNotFound", backend.ErrDenied, true},
+		{404, "NoSuchUpload", nil, false},
 		{401, "Unauthorized", backend.ErrDenied, true},
 		{507, "", backend.ErrFull, true},
 		{507, "XMinioStorageFull", backend.ErrFull, true},
@@ -127,6 +129,8 @@ func TestErrorsOfTheStore(t *testing.T) {
 			if n := total(b) - sent; n != 3 {
 				t.Errorf("%d requests for 3 operations: who repeats them here?", n)
 			}
+			_, ops["stat"] = b.Stat(t.Context(), h)
+			ops["remove"] = b.Remove(t.Context(), h)
 			for op, err := range ops {
 				if err == nil || c.want != nil && !errors.Is(err, c.want) || backend.IsPermanent(err) != c.permanent {
 					t.Errorf("%s: %v, permanent %v; want %v, %v", op, err, backend.IsPermanent(err), c.want, c.permanent)

@@ -39,10 +39,10 @@ func (b *Backend) Save(ctx context.Context, h backend.Handle, data backend.Conte
 // ignore it, and then lets the store decide between two who write at the same
 // time.
 func (b *Backend) saveConfig(ctx context.Context, h backend.Handle, data backend.Content) error {
-	switch _, err := b.client.StatObject(ctx, b.bucket, b.key(h), minio.StatObjectOptions{}); {
+	switch _, err := b.head(ctx, b.key(h)); {
 	case err == nil:
 		return backend.ErrExist
-	case statusOf(err) != http.StatusNotFound:
+	case !isMissing(err):
 		return err
 	}
 	err := b.put(ctx, h, data, true)
@@ -157,14 +157,14 @@ func (b *Backend) get(ctx context.Context, key string, offset, length int64) (*b
 // behindEnd tells why a range could not be had. Nothing from exactly the end on
 // is a good answer to "all from there to the end".
 func (b *Backend) behindEnd(ctx context.Context, key string, offset, length int64) (*body, error) {
-	info, err := b.client.StatObject(ctx, b.bucket, key, minio.StatObjectOptions{})
+	size, err := b.head(ctx, key)
 	switch {
 	case err != nil:
 		return nil, err
-	case length == 0 && offset == info.Size:
+	case length == 0 && offset == size:
 		return &body{ReadCloser: http.NoBody}, nil
 	default:
-		return nil, fmt.Errorf("bytes from %d on, there are %d: %w", offset, info.Size, io.ErrUnexpectedEOF)
+		return nil, fmt.Errorf("bytes from %d on, there are %d: %w", offset, size, io.ErrUnexpectedEOF)
 	}
 }
 
@@ -218,11 +218,8 @@ func (r *body) Read(p []byte) (int, error) {
 func (b *Backend) Stat(ctx context.Context, h backend.Handle) (backend.FileInfo, error) {
 	var size int64
 	err := b.do(ctx, "stat", h, func(ctx context.Context) error {
-		info, err := b.client.StatObject(ctx, b.bucket, b.key(h), minio.StatObjectOptions{})
-		if err == nil && info.Size < 0 {
-			err = errors.New("the store does not tell the size")
-		}
-		size = info.Size
+		var err error
+		size, err = b.head(ctx, b.key(h))
 		return err
 	})
 	if err != nil {
@@ -231,11 +228,31 @@ func (b *Backend) Stat(ctx context.Context, h backend.Handle) (backend.FileInfo,
 	return backend.FileInfo{Name: h.Name, Size: size}, nil
 }
 
+// head asks for the size of an object. The answer to HEAD has no body, so a
+// "no" comes without its reason: not found may mean the object, the bucket or
+// even the access key. A GET is told it, and costs only where something is
+// missing or wrong.
+func (b *Backend) head(ctx context.Context, key string) (int64, error) {
+	info, err := b.client.StatObject(ctx, b.bucket, key, minio.StatObjectOptions{})
+	if statusOf(err)/100 == 4 {
+		r, _, _, reason := b.client.GetObject(ctx, b.bucket, key, minio.GetObjectOptions{})
+		if reason == nil {
+			r.Close() // it has come in the meantime: the next try finds it
+		} else {
+			err = reason
+		}
+	}
+	if err == nil && info.Size < 0 {
+		err = errors.New("the store does not tell the size")
+	}
+	return info.Size, err
+}
+
 // Remove deletes an object. S3 calls it a success to delete what is not there,
 // hence the question before.
 func (b *Backend) Remove(ctx context.Context, h backend.Handle) error {
 	return b.do(ctx, "remove", h, func(ctx context.Context) error {
-		if _, err := b.client.StatObject(ctx, b.bucket, b.key(h), minio.StatObjectOptions{}); err != nil {
+		if _, err := b.head(ctx, b.key(h)); err != nil {
 			return err
 		}
 		return b.client.RemoveObject(ctx, b.bucket, b.key(h), minio.RemoveObjectOptions{})

@@ -14,9 +14,9 @@
 //	Save      PUT with Content-MD5 and, in the signature, the SHA-256 of the
 //	          body, which is the name: a store keeps nothing that changed on the
 //	          way. One request up to 200 MiB, parts above (packs are smaller)
-//	          for the config: HEAD, then PUT with "If-None-Match: *"
+//	          for the config: HEAD before, and "If-None-Match: *"
 //	Load      GET, with Range for a part
-//	Stat      HEAD
+//	Stat      HEAD; if it fails a GET, to be told why
 //	List      GET list-type=2, one for every 1000 objects
 //	Remove    HEAD, then DELETE (which S3 answers with success either way)
 //
@@ -172,10 +172,14 @@ func (b *Backend) Create(ctx context.Context) error {
 
 func (b *Backend) create(ctx context.Context) error {
 	there, err := b.client.BucketExists(ctx, b.bucket)
-	if there || codeOf(err) == minio.AccessDenied {
-		return nil
-	}
 	if err != nil {
+		// HEAD gives no reasons; a listing of nothing does.
+		err = b.list(ctx, backend.KeyFile, func(backend.FileInfo) error { return nil })
+	}
+	switch {
+	case there, codeOf(err) == minio.AccessDenied:
+		return nil
+	case err != nil:
 		return err
 	}
 	err = b.client.MakeBucket(ctx, b.bucket, minio.MakeBucketOptions{Region: b.region})
