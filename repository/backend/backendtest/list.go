@@ -69,7 +69,7 @@ func checkListFunction(t testing.TB, _ *suite, b backend.Backend) {
 	for i := range 12 {
 		save(t, b, newFile(backend.PackFile, 10, uint64(i)), newFile(backend.SnapshotFile, 10, uint64(i)))
 	}
-	enough := errors.New("I have seen enough")
+	enough := errors.New("enough was seen")
 	for _, typ := range []backend.FileType{backend.PackFile, backend.SnapshotFile} {
 		for _, last := range []int{1, 5, 12} {
 			calls := 0

@@ -74,7 +74,7 @@ func checkShort(t testing.TB, _ *suite, b backend.Backend) {
 func checkLoadFunction(t testing.TB, _ *suite, b backend.Backend) {
 	f := newFile(backend.PackFile, 1<<20, 0)
 	save(t, b, f)
-	mine := errors.New("I have seen enough")
+	mine := errors.New("enough was seen")
 	for _, read := range []int{0, 1, 5000, 1 << 20} {
 		for _, want := range []error{nil, mine} {
 			calls := 0
