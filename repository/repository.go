@@ -72,7 +72,7 @@ const (
 	defaultPackSize = 16 << 20
 	minPackSize     = 4 << 20
 	maxPackSize     = 128 << 20
-	defaultMemory   = 64 << 20
+	defaultMemory   = 48 << 20
 	minMemory       = 24 << 20
 )
 
@@ -82,7 +82,7 @@ type Options struct {
 	// PackSize is when a pack is closed, in bytes: 4 to 128 MiB; 0 is 16 MiB.
 	PackSize int
 	// Memory is the budget for pieces of files on their way in, and the same for
-	// those on their way out, in bytes; 0 is 64 MiB, less than 24 MiB is 24 MiB.
+	// those on their way out, in bytes; 0 is 48 MiB, less than 24 MiB is 24 MiB.
 	// When it is used up, readers of files wait.
 	// Beside it stand the packs being filled and uploaded (four and one for each
 	// connection) and some pieces of scratch space for each worker.

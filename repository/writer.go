@@ -110,7 +110,10 @@ func (s *Session) startWriter(ctx context.Context, x *index.Index) (*Writer, err
 	ctx, cancel := context.WithCancelCause(ctx)
 	context.AfterFunc(s.ctx, func() { cancel(context.Cause(s.ctx)) })
 	group, groupCtx := errgroup.WithContext(ctx)
-	savers := min(s.r.connections(), 4)
+	savers := 2 // one writes while another is being made durable
+	if s.r.be.Properties().Remote {
+		savers = min(max(savers, s.r.connections()), 5)
+	}
 	w := &Writer{
 		s: s, ctx: groupCtx, cancel: cancel, index: x, group: group,
 		jobs: make(chan job, s.r.o.Workers), full: make(chan *pack), idle: make(chan *pack, savers+openPacks),
