@@ -168,7 +168,7 @@ func (x *exchange) note() {
 		slog.String("remote", x.r.RemoteAddr), slog.String("user", x.user),
 	}
 	level := slog.LevelInfo
-	if x.cause != nil {
+	if x.cause != nil && x.w.status != http.StatusNotFound { // clients ask in order to know
 		attrs = append(attrs, slog.Any("cause", x.cause))
 		if x.w.status >= 500 {
 			level = slog.LevelError

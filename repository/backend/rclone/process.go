@@ -35,7 +35,7 @@ type process struct {
 }
 
 func start(ctx context.Context, cfg Config, user, pass string) (*process, error) {
-	p := &process{exited: make(chan struct{})}
+	p := &process{exited: make(chan struct{}), errors: tail{hide: hiding(cfg.Remote)}}
 	p.cmd = exec.Command(cfg.Program, append(cfg.Args[:len(cfg.Args):len(cfg.Args)], cfg.Remote)...)
 	p.cmd.Env = append(environment(p.cmd, cfg.Env), "RCLONE_USER="+user, "RCLONE_PASS="+pass, "RCLONE_ASK_PASSWORD=false")
 	p.cmd.Stderr = &p.errors

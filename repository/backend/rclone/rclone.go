@@ -138,9 +138,19 @@ func (b *Backend) Properties() backend.Properties {
 // WithoutSecrets leaves out the parameters that a remote can carry in itself:
 // ":sftp,host=h,pass=p:path" becomes ":sftp,…:path".
 func WithoutSecrets(remote string) string {
+	name, options, path := splitRemote(remote)
+	if options == "" {
+		return remote
+	}
+	return name + ",…" + path
+}
+
+// splitRemote takes a remote apart: the name, the parameters behind its comma,
+// and the path with its colon.
+func splitRemote(remote string) (name, options, path string) {
 	name, options, found := strings.Cut(remote, ",")
 	if !found || strings.ContainsAny(name[min(len(name), 1):], ":/") {
-		return remote
+		return remote, "", ""
 	}
 	quote := rune(0)
 	for i, c := range options {
@@ -152,10 +162,27 @@ func WithoutSecrets(remote string) string {
 		case c == '"' || c == '\'':
 			quote = c
 		case c == ':':
-			return name + ",…" + options[i:]
+			return name, options[:i], options[i:]
 		}
 	}
-	return name + ",…"
+	return name, options, ""
+}
+
+// hiding makes a replacer for what rclone writes: it repeats the parameters of
+// a remote, whole or one by one.
+func hiding(remote string) *strings.Replacer {
+	_, options, _ := splitRemote(remote)
+	pairs := []string{}
+	if options != "" {
+		pairs = append(pairs, options, "…")
+	}
+	for field := range strings.SplitSeq(options, ",") {
+		_, value, _ := strings.Cut(field, "=")
+		if value = strings.Trim(value, `'"`); len(value) > 2 {
+			pairs = append(pairs, value, "…")
+		}
+	}
+	return strings.NewReplacer(pairs...)
 }
 
 // Create makes the repository's folders.
@@ -219,6 +246,8 @@ func (b *Backend) Close() error {
 
 // tail keeps the end of what is written to it.
 type tail struct {
+	hide *strings.Replacer // what not to show; nil: nothing
+
 	mu   sync.Mutex
 	data []byte
 }
@@ -242,6 +271,9 @@ func (t *tail) lastLine() string {
 	defer t.mu.Unlock()
 	lines := bytes.Split(bytes.TrimSpace(t.data), []byte("\n"))
 	line := printable(lines[len(lines)-1])
+	if t.hide != nil {
+		line = t.hide.Replace(line)
+	}
 	if len(line) > 20 && line[4] == '/' && line[10] == ' ' && line[13] == ':' && line[19] == ' ' {
 		line = line[20:]
 	}

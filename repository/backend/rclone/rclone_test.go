@@ -20,8 +20,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// local is a remote in a folder of the test, with a configuration of its own.
-func local(t *testing.T) Config {
+// localRemote is one in a folder of the test, with a configuration of its own.
+func localRemote(t *testing.T) Config {
 	t.Helper()
 	dir := t.TempDir()
 	conf := filepath.Join(dir, "rclone.conf")
@@ -54,7 +54,7 @@ func file(content string) (string, *bytes.Reader) {
 }
 
 func TestBackend_restartsProcess(t *testing.T) {
-	b := open(t, local(t))
+	b := open(t, localRemote(t))
 	ctx := t.Context()
 	if err := b.Create(ctx); err != nil {
 		t.Fatal(err)
@@ -82,7 +82,7 @@ func TestBackend_restartsProcess(t *testing.T) {
 }
 
 func TestOpen_missingProgram(t *testing.T) {
-	cfg := local(t)
+	cfg := localRemote(t)
 	cfg.Program = filepath.Join(t.TempDir(), "no-rclone")
 	_, err := Open(t.Context(), cfg)
 	var h interface{ Hint() string }
@@ -95,7 +95,7 @@ func TestOpen_missingProgram(t *testing.T) {
 }
 
 func TestOpen_saysWhatRcloneSays(t *testing.T) {
-	cfg := local(t)
+	cfg := localRemote(t)
 	cfg.Remote = "nosuchremote:x"
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
@@ -109,7 +109,7 @@ func TestOpen_saysWhatRcloneSays(t *testing.T) {
 // a file when it is whole. Its local folders do not.
 func TestConformance(t *testing.T) {
 	backendtest.RunWith(t, backendtest.Options{RacyConfig: true}, func(t *testing.T) backend.Backend {
-		cfg := local(t)
+		cfg := localRemote(t)
 		cfg.Remote = ":memory:bucket/phone"
 		b, err := Open(t.Context(), cfg)
 		if err != nil {

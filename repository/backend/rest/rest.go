@@ -123,15 +123,15 @@ func parseURL(text string) (*url.URL, error) {
 
 func newTransport(cfg Config, connections int) (*http.Transport, error) {
 	t := &http.Transport{
-		Proxy:                 cfg.Proxy,
-		DialContext:           (&net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-		TLSHandshakeTimeout:   30 * time.Second,
-		MaxIdleConns:          connections,
-		MaxIdleConnsPerHost:   connections,
-		IdleConnTimeout:       90 * time.Second,
-		ExpectContinueTimeout: time.Second,
-		DisableCompression:    true, // sealed bytes; and lengths have to be exact
-		ForceAttemptHTTP2:     true,
+		Proxy:                  cfg.Proxy,
+		DialContext:            (&net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		TLSHandshakeTimeout:    30 * time.Second,
+		MaxIdleConns:           connections,
+		MaxIdleConnsPerHost:    connections,
+		IdleConnTimeout:        90 * time.Second,
+		MaxResponseHeaderBytes: 64 << 10,
+		DisableCompression:     true, // sealed bytes; and lengths have to be exact
+		ForceAttemptHTTP2:      true,
 		// A dead connection shows even while nothing is under way on it.
 		HTTP2: &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 30 * time.Second},
 		// The sender of a large body fills bigger buffers at a time.
