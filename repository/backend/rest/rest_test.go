@@ -436,7 +436,9 @@ func TestRedirects(t *testing.T) {
 			t.Errorf("%d: the credentials went to another host", c.status)
 		}
 	}
-	loop := serve(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, 307) })
+	loop := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, r.URL.Path, http.StatusTemporaryRedirect)
+	})
 	if _, err := loop.Stat(t.Context(), h); err == nil || !strings.Contains(err.Error(), "redirects") {
 		t.Errorf("a loop: %v", err)
 	}
@@ -476,7 +478,9 @@ func TestTLS(t *testing.T) {
 	if !backend.IsPermanent(err) || !errors.As(err, &hint) || !strings.Contains(hint.Hint(), "http://") {
 		t.Errorf("no TLS there: got %v without a remedy", err)
 	}
-	down := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, plain.URL+"/config", 307) }))
+	down := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, plain.URL+"/config", http.StatusTemporaryRedirect)
+	}))
 	defer down.Close()
 	if err := try(Config{URL: down.URL, Client: down.Client()}); err == nil || !strings.Contains(err.Error(), "https to http") {
 		t.Errorf("a redirect out of TLS: %v", err)
