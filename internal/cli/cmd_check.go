@@ -20,29 +20,42 @@ const shownProblems = 20
 
 func newCheck(a *app) *cobra.Command {
 	var folder string
+	var data dataFlags
 	password := currentPassword()
 	c := &cobra.Command{
-		Use:   "check --folder DIR",
-		Short: "Prove that a backup is whole",
-		Long: `Check the backup in DIR, or every backup in it: the lists are sound, every file is there, has the
-digest that the phone noted, and, of an encrypted backup, opens with the password to its end.
-Nothing is changed.
+		Use:   "check (-r LOCATION | --folder DIR)",
+		Short: "Prove that backups are whole",
+		Long: `Check a repository, or the backup in the folder DIR, or every backup in it. Nothing is changed.
 
-Without the password of an encrypted backup next to nothing can be proved, and keepsake says so.`,
-		Example: `  keepsake check --folder ~/Backups
+Of a repository: the indexes are sound, their files are there and have the right sizes, every folder of every
+snapshot can be read, and everything in it is there. With --read-data every byte is read and verified; with
+--read-data-subset a part of them: 1/12 this month, 2/12 the next.
+
+Of a backup in a folder: the lists are sound, every file is there, has the digest that the phone noted, and,
+of an encrypted backup, opens with the password to its end. Without the password of an encrypted backup
+next to nothing can be proved, and keepsake says so.`,
+		Example: `  keepsake check -r /mnt/disk/phone --read-data-subset 10%
+  keepsake check --folder ~/Backups
   keepsake check --folder ~/Backups/00008101-000A1B2C3D4E001E --backup-password-file pw`,
 		Args:        noArgs,
-		Annotations: exits("0 whole; 1 damaged, or error; 3 not damaged as far as seen, but not everything could be looked at; 12 wrong password"),
+		Annotations: exits("0 whole; 1 damaged, or error; 3 not damaged as far as seen, but not everything could be looked at; 10 no repository; 11 locked; 12 wrong password"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := needFolder(cmd, folder); err != nil {
-				return err
+			switch {
+			case folder != "" && (a.repo.location != "" || data != dataFlags{}):
+				return usageOf(cmd, errors.New("check: --folder is not for a repository: give one or the other"))
+			case folder != "":
+				return a.check(cmd.Context(), folder, password)
+			case a.repo.where(a) != "":
+				return a.checkRepository(cmd, data)
 			}
-			return a.check(cmd.Context(), folder, password)
+			return &usageError{errors.New("check: neither a repository nor a folder given"),
+				fmt.Sprintf("say where the backups are: %s --repo LOCATION, or --folder DIR", cmd.CommandPath())}
 		},
 	}
 	c.Flags().StringVar(&folder, "folder", "", "the `DIR` of one backup or of several")
 	password.addFlag(c)
-	return c
+	data.addFlags(c)
+	return a.repositoryCommand(c)
 }
 
 type problemMessage struct {

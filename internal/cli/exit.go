@@ -17,6 +17,8 @@ import (
 	"github.com/keepsake-backup/keepsake/keybag"
 	"github.com/keepsake-backup/keepsake/lockdown"
 	"github.com/keepsake-backup/keepsake/mobilebackup2"
+	"github.com/keepsake-backup/keepsake/repository"
+	"github.com/keepsake-backup/keepsake/repository/backend"
 	"github.com/keepsake-backup/keepsake/restore"
 	"github.com/keepsake-backup/keepsake/usbmux"
 )
@@ -27,6 +29,8 @@ const (
 	exitError         = 1
 	exitUsage         = 2
 	exitIncomplete    = 3 // done, but something could not be read
+	exitNoRepository  = 10
+	exitLocked        = 11 // the repository, by somebody else
 	exitWrongPassword = 12
 	exitNoPhone       = 20
 	exitRefused       = 21 // by the phone or its owner, or the phone is locked
@@ -93,7 +97,11 @@ func exitCode(ctx context.Context, err error) int {
 		return hint.code
 	case errors.As(err, &told):
 		return told.code
-	case errors.Is(err, keybag.ErrWrongPassword):
+	case errors.Is(err, repository.ErrNoRepository):
+		return exitNoRepository
+	case errors.Is(err, repository.ErrLocked):
+		return exitLocked
+	case errors.Is(err, keybag.ErrWrongPassword), errors.Is(err, repository.ErrWrongPassword):
 		return exitWrongPassword
 	case errors.Is(err, device.ErrNoDevice), errors.As(err, &daemon):
 		return exitNoPhone
@@ -134,10 +142,24 @@ func remedy(err error, code int) string {
 	switch {
 	case errors.Is(err, device.ErrSeveral):
 		return "say which with --udid: a UDID, the beginning of it, or the name that \"keepsake devices\" shows"
+	case errors.Is(err, repository.ErrWrongPassword):
+		return "the repository password is the one chosen at \"keepsake init\" or \"keepsake key\"; it is neither the iPhone's passcode nor its backup password"
+	case errors.Is(err, repository.ErrLockLost):
+		return "nothing is damaged: start the same command again; if this computer slept meanwhile, keep it awake"
+	case errors.Is(err, backend.ErrFull):
+		return "nothing is damaged: make room there, or free some with \"keepsake forget\" and \"keepsake prune\", and start again"
+	case errors.Is(err, backend.ErrReadOnly):
+		return "make the place writable; an append-only server removes nothing: forget and prune where it runs; to read only, give --no-lock"
+	case errors.Is(err, backend.ErrDenied):
+		return "look at the user name, password or keys for the storage, and at what they may do there"
 	case errors.Is(err, device.ErrNotPaired):
 		return "run \"keepsake pair\", and tap Trust on the iPhone"
 	}
 	switch code {
+	case exitNoRepository:
+		return "look at the location, and whether the disk is connected; \"keepsake init\" makes a new repository"
+	case exitLocked:
+		return "wait until the other work has finished, or let this one wait with --retry-lock 10m"
 	case exitWrongPassword:
 		return "the backup password is the one set for encrypted backups of this iPhone, not its passcode; it may have been set years ago, by another computer"
 	case exitNoPhone:

@@ -69,6 +69,7 @@ func (r forPeople) Say(kind progress.Kind, text string) { r.Reporter.Say(kind, c
 func (a *app) work(fn func(progress.Reporter) error) error {
 	r := a.newReporter()
 	defer r.Close()
+	defer a.using(r)()
 	said := make(chan struct{})
 	stop := context.AfterFunc(a.ctx, func() {
 		defer close(said)

@@ -126,23 +126,35 @@ func readHidden(ctx context.Context, w io.Writer, fd int, prompt string) ([]byte
 	}
 }
 
-// readPasswordFile takes the whole file but for one line end at its end.
+// readPasswordFile reads a backup password from a file.
 func readPasswordFile(name string) (secret.BackupPassword, error) {
+	s, err := readSecretFile(name)
+	return secret.NewBackupPassword(s), err
+}
+
+// readSecretFile takes the whole file but for one line end at its end.
+func readSecretFile(name string) (string, error) {
 	f, err := os.Open(name)
 	if err != nil {
-		return secret.BackupPassword{}, fmt.Errorf("read password file: %w", err)
+		return "", fmt.Errorf("read password file: %w", err)
 	}
 	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, maxPassword+1))
 	if err != nil {
-		return secret.BackupPassword{}, fmt.Errorf("read password file: %w", err)
+		return "", fmt.Errorf("read password file: %w", err)
 	}
+	return trimSecret(b, "password file "+name)
+}
+
+// trimSecret takes what was read from a source but for one line end at its end.
+func trimSecret(b []byte, source string) (string, error) {
+	tooLong := len(b) > maxPassword
 	b = bytes.TrimSuffix(bytes.TrimSuffix(b, []byte("\n")), []byte("\r"))
 	switch {
 	case len(b) == 0:
-		return secret.BackupPassword{}, fmt.Errorf("read password file %s: it is empty", name)
-	case len(b) > maxPassword:
-		return secret.BackupPassword{}, fmt.Errorf("read password file %s: longer than %d bytes", name, maxPassword)
+		return "", fmt.Errorf("read %s: it is empty", source)
+	case tooLong:
+		return "", fmt.Errorf("read %s: longer than %d bytes", source, maxPassword)
 	}
-	return secret.NewBackupPassword(string(b)), nil
+	return string(b), nil
 }

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/keepsake-backup/keepsake/internal/progress"
 	"github.com/keepsake-backup/keepsake/mobilebackup2"
 )
 
@@ -85,10 +86,13 @@ type app struct {
 	phone                string
 	json, quiet, verbose bool
 
+	repo repositoryFlags // of the commands on repositories
+
 	interruptHint string // what to do after an interruption, if the command knows better
 
-	mu       sync.Mutex // guards writeErr and writes to Stdout
-	writeErr error      // the first failure to write to Stdout
+	mu       sync.Mutex        // guards what follows and writes to Stdout
+	writeErr error             // the first failure to write to Stdout
+	reporter progress.Reporter // of the work that is being done; nil in between
 }
 
 // now is the time in the form that JSON shows.

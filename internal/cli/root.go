@@ -2,9 +2,11 @@ package cli
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/keepsake-backup/keepsake/internal/progress"
 )
@@ -12,6 +14,7 @@ import (
 const (
 	groupDaily       = "daily"
 	groupPhone       = "phone"
+	groupRepository  = "repository"
 	groupDevelopment = "development"
 )
 
@@ -41,6 +44,7 @@ func newRoot(a *app) *cobra.Command {
 	root.AddGroup(
 		&cobra.Group{ID: groupDaily, Title: "Every day:"},
 		&cobra.Group{ID: groupPhone, Title: "Phone:"},
+		&cobra.Group{ID: groupRepository, Title: "Repository:"},
 		&cobra.Group{ID: groupDevelopment, Title: "Development and the rest:"})
 	add := func(group string, commands ...*cobra.Command) {
 		for _, c := range commands {
@@ -48,8 +52,10 @@ func newRoot(a *app) *cobra.Command {
 			root.AddCommand(c)
 		}
 	}
-	add(groupDaily, newBackup(a), newRestore(a), newCheck(a), newDoctor(a))
+	add(groupDaily, newBackup(a), newRestore(a), newSnapshots(a), newCheck(a), newDoctor(a))
 	add(groupPhone, newDevices(a), newPair(a), newUnpair(a), newEncryption(a))
+	add(groupRepository, newInit(a), newForget(a), newPrune(a), newCopy(a), newStats(a),
+		newKey(a), newUnlock(a), newRepair(a), newCat(a))
 	add(groupDevelopment, newDemo(a), newVirtual(a))
 	root.SetHelpCommandGroupID(groupDevelopment)
 	root.SetCompletionCommandGroupID(groupDevelopment)
@@ -72,13 +78,35 @@ const helpColumns = 79
 // layOut breaks the texts of help into lines, so that they need not be broken
 // by hand.
 func layOut(cmd *cobra.Command) {
+	if cmd.Annotations = maps.Clone(cmd.Annotations); cmd.Annotations == nil { // commands may share them
+		cmd.Annotations = map[string]string{}
+	}
 	cmd.Long = reflow(cmd.Long)
 	if codes := cmd.Annotations["exit"]; codes != "" {
 		cmd.Annotations["exit"] = progress.Wrap("Exit codes: "+codes, helpColumns)
 	}
+	layOutFlags(cmd)
 	for _, c := range cmd.Commands() {
 		layOut(c)
 	}
+}
+
+// layOutFlags lists the flags of cmd itself, and apart from them those that all
+// commands on repositories share.
+func layOutFlags(cmd *cobra.Command) {
+	cmd.InitDefaultHelpFlag()
+	cmd.InitDefaultVersionFlag()
+	own, shared := pflag.NewFlagSet("own", pflag.ContinueOnError), pflag.NewFlagSet("shared", pflag.ContinueOnError)
+	own.SortFlags, shared.SortFlags = cmd.Flags().SortFlags, false
+	cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
+		if _, ok := f.Annotations[repositoryMark]; ok {
+			shared.AddFlag(f)
+		} else {
+			own.AddFlag(f)
+		}
+	})
+	cmd.Annotations["flags"] = own.FlagUsagesWrapped(helpColumns - 1)
+	cmd.Annotations["repository flags"] = shared.FlagUsagesWrapped(helpColumns - 1)
 }
 
 // reflow lays out paragraphs anew. Those that begin with a space are left alone.
@@ -169,10 +197,19 @@ Commands:
   {{rpad .Name .NamePadding}}  {{.Short}}
 {{- end}}{{end}}{{end}}
 {{- end}}
-{{- if .HasAvailableLocalFlags}}
+{{- with index .Annotations "flags"}}
+
+Flags:
+{{. | trimTrailingWhitespaces}}
+{{- else}}{{if .HasAvailableLocalFlags}}
 
 Flags:
 {{.LocalFlags.FlagUsagesWrapped 78 | trimTrailingWhitespaces}}
+{{- end}}{{end}}
+{{- with index .Annotations "repository flags"}}
+
+Flags of every command on a repository:
+{{. | trimTrailingWhitespaces}}
 {{- end}}
 {{- if .HasAvailableInheritedFlags}}
 

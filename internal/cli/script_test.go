@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -37,25 +38,31 @@ func TestMain(m *testing.M) {
 //	awaitdigest FILE          wait until the phone has restarted and holds what FILE lists
 //	waitready DIR             wait until the phone in DIR can be controlled
 //	jsonlines FILE [TYPE…]    every line is an object with message_type; each TYPE occurs
+//
+// and those of repositoryCommands.
 func TestScript(t *testing.T) {
+	commands := repositoryCommands()
+	maps.Copy(commands, map[string]func(ts *testscript.TestScript, neg bool, args []string){
+		"virtual":     startVirtual,
+		"exits":       exitsWith,
+		"interrupt":   interrupt,
+		"jsonlines":   jsonLines,
+		"awaitdigest": awaitDigest,
+		"waitready":   waitReady,
+	})
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
 			// No phone unless the script starts one, whatever runs on this computer.
 			env.Setenv("USBMUXD_SOCKET_ADDRESS", filepath.Join(env.WorkDir, "no-usbmuxd"))
 			env.Setenv("LANG", "C.UTF-8")
+			env.Setenv("XDG_CACHE_HOME", filepath.Join(env.WorkDir, "cache"))
 			env.Setenv("BACKUP_PASSWORD", "")
 			env.Setenv("BACKUP_PASSWORD_NEW", "")
+			env.Values[held{}] = &lockEnd{func() {}}
 			return nil
 		},
-		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"virtual":     startVirtual,
-			"exits":       exitsWith,
-			"interrupt":   interrupt,
-			"jsonlines":   jsonLines,
-			"awaitdigest": awaitDigest,
-			"waitready":   waitReady,
-		},
+		Cmds:                commands,
 		RequireExplicitExec: true,
 		Deadline:            time.Now().Add(5 * time.Minute), // a hang shows its goroutines
 	})
