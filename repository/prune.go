@@ -462,8 +462,22 @@ func (p *pruner) finish(s *Session) error {
 		return err
 	}
 	p.step(PruneRemove)
-	return s.removeAll(ctx, backend.PackFile, remove)
+	if err := s.removeAll(ctx, backend.PackFile, remove); err != nil {
+		return err
+	}
+	if sweeper, ok := backend.As[tempSweeper](p.r.be); ok {
+		_, err = sweeper.SweepTemp(ctx, tempAge)
+	}
+	return err
 }
+
+// tempSweeper is a store in which one who dies while he writes leaves a file
+// under another name. Those older than tempAge are nobody's.
+type tempSweeper interface {
+	SweepTemp(ctx context.Context, olderThan time.Duration) (int, error)
+}
+
+const tempAge = 24 * time.Hour
 
 // keepNew looks at the snapshots that came since prepare. A pack that goes and
 // holds the only copy of what they need stays.
