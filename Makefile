@@ -3,8 +3,10 @@
 
 GO       ?= go
 BIN      := bin/keepsake
-# What the tests ask of Debian: third-party judges of our phone and our files.
-PACKAGES := libimobiledevice-utils libusbmuxd-tools libplist-utils sqlite3 ffmpeg libheif-examples
+# What the tests ask of Debian: third-party judges of our phone, our files and
+# our repositories, and the stores that these lie in.
+PACKAGES := libimobiledevice-utils libusbmuxd-tools libplist-utils sqlite3 ffmpeg libheif-examples \
+            restic rclone openssh-client openssh-server openssh-sftp-server fuse3
 BENCH_PACKAGES := hyperfine
 # Packages whose goroutines meet; raced in CI.
 RACED    := ./internal/framing ./internal/plist ./usbmux ./lockdown ./afc ./notificationproxy ./heartbeat ./powerassertion \
