@@ -64,7 +64,7 @@ A policy that would leave a group without any snapshot is refused.`,
 		name, letter, what string
 		n                  *int
 	}{
-		{"last", "l", "", &f.policy.Last}, {"hourly", "", "hourly ", &f.policy.Hourly}, {"daily", "d", "daily ", &f.policy.Daily},
+		{"last", "l", "", &f.policy.Last}, {"hourly", "H", "hourly ", &f.policy.Hourly}, {"daily", "d", "daily ", &f.policy.Daily},
 		{"weekly", "w", "weekly ", &f.policy.Weekly}, {"monthly", "m", "monthly ", &f.policy.Monthly}, {"yearly", "y", "yearly ", &f.policy.Yearly},
 	} {
 		flags.VarP((*keepNumber)(k.n), "keep-"+k.name, k.letter, fmt.Sprintf("keep the last `N` %ssnapshots (-1: all)", k.what))
