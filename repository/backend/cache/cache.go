@@ -176,7 +176,11 @@ func (c *Cache) loadSmall(ctx context.Context, h backend.Handle, offset, length 
 	f, mine := c.begin(h, false)
 	switch {
 	case mine:
-		data, err := c.fetch(ctx, h, f)
+		data, ok := c.copyOf(h) // another may have ended between the look and begin
+		var err error
+		if !ok {
+			data, err = c.fetch(ctx, h, f)
+		}
 		c.end(h, f)
 		if err != nil {
 			return err

@@ -74,6 +74,11 @@ func (c *Cache) loadPack(ctx context.Context, h backend.Handle, p *pack, offset,
 	f, mine := c.begin(h, false)
 	var err error
 	if mine {
+		// Another may have ended between the look and begin.
+		if served, err := c.fromPack(ctx, h, p, offset, length, fn); served {
+			c.end(h, f)
+			return err
+		}
 		err = c.fetchPack(ctx, h, p, f)
 		c.end(h, f)
 	} else {

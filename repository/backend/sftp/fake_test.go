@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // fakeArg makes the test binary stand between us and OpenSSH's sftp-server and
@@ -88,7 +89,7 @@ func serveFake(args []string) {
 			io.Copy(io.Discard, os.Stdin)
 			return
 		case "stubborn": // neither speaks nor goes
-			select {}
+			time.Sleep(time.Hour) // not for ever: that would be a deadlock, found by Go
 		case "say":
 			fmt.Fprint(os.Stderr, value)
 			os.Exit(255)
