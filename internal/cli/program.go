@@ -32,6 +32,11 @@ var errInterrupted = errors.New("interrupted")
 // Main runs the program of this process and returns its exit code. The first
 // signal asks it to stop, the second ends it at once.
 func Main() int {
+	if os.Getenv("GOGC") == "" {
+		// Most memory is large buffers that are used again and hold no pointers:
+		// looking for garbage often costs little and keeps the process small.
+		debug.SetGCPercent(30)
+	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	signals := make(chan os.Signal, 1)
