@@ -30,6 +30,7 @@ type repositoryFlags struct {
 	keyHint     string
 	noLock      bool
 	retryLock   time.Duration
+	appendOnly  bool
 	noCache     bool
 	cacheDir    string
 	caFile      string // of the certificates of a server
@@ -51,6 +52,7 @@ func (f *repositoryFlags) addFlags(cmd *cobra.Command) {
 	set.StringVar(&f.keyHint, "key-hint", "", "try the key whose `ID` begins so first")
 	set.BoolVar(&f.noLock, "no-lock", false, "lock nothing: to read where nothing can be written")
 	set.DurationVar(&f.retryLock, "retry-lock", 0, "wait for up to `DURATION` until others are done")
+	set.BoolVar(&f.appendOnly, "append-only", false, "remove nothing but locks, whatever is asked")
 	set.BoolVar(&f.noCache, "no-cache", false, "keep no copies of indexes and folders on this computer")
 	set.StringVar(&f.cacheDir, "cache-dir", "", "keep them in `DIR`")
 	set.StringVar(&f.caFile, "cacert", "", "trust the certificates in `FILE` (PEM) to vouch for a server")

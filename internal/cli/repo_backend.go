@@ -10,6 +10,7 @@ import (
 	"github.com/keepsake-backup/keepsake/internal/progress"
 	"github.com/keepsake-backup/keepsake/internal/secret"
 	"github.com/keepsake-backup/keepsake/repository/backend"
+	"github.com/keepsake-backup/keepsake/repository/backend/appendonly"
 	"github.com/keepsake-backup/keepsake/repository/backend/cache"
 	"github.com/keepsake-backup/keepsake/repository/backend/location"
 	"github.com/keepsake-backup/keepsake/repository/backend/rclone"
@@ -34,6 +35,9 @@ func (a *app) openBackend(ctx context.Context, where string, f *repositoryFlags)
 	b, err := location.Open(ctx, l, a.credentials(f))
 	if err != nil {
 		return nil, err
+	}
+	if f.appendOnly {
+		b = appendonly.New(b)
 	}
 	if f.noCache || !b.Properties().Remote {
 		return b, nil
