@@ -37,9 +37,12 @@ Users and their passwords are kept in FILE; "keepsake serve-rest user" writes it
 "htpasswd -B" does too. Beyond this computer a certificate is needed. With --private-repos each user
 has the repositories below a folder of the user's name, and no others.
 
-The address of the repository, for the flag -r of keepsake and of restic, is
+The address of a repository, for the flag -r of keepsake and of restic, is
 
-  rest:https://USER@HOST:8421/USER/phone/`,
+  rest:https://HOST:8421/USER/phone/
+
+keepsake takes the user's name and password from RESTIC_REST_USERNAME and RESTIC_REST_PASSWORD, as
+newer versions of restic do.`,
 		Example: `  keepsake serve-rest user ada --htpasswd users
   keepsake serve-rest --path /srv/backups --htpasswd users --private-repos \
       --listen 192.168.1.10:8421 --tls-cert cert.pem --tls-key key.pem
