@@ -20,7 +20,7 @@ import (
 type serveRESTFlags struct {
 	path, listen, htpasswd  string
 	noAuth, private, access bool
-	appendOnly, noAppend    bool
+	noAppend                bool
 	rules                   restserver.Rules
 }
 
@@ -66,7 +66,6 @@ newer versions of restic do.`,
 	flags.StringVar(&f.htpasswd, "htpasswd", "", "the `FILE` of the users, NAME:HASH on each line")
 	flags.BoolVar(&f.noAuth, "no-auth", false, "everybody on this computer may come in")
 	flags.BoolVar(&f.private, "private-repos", false, "each user has the paths below /USER/ and no others")
-	flags.BoolVar(&f.appendOnly, "append-only", true, "nothing is removed but locks")
 	flags.BoolVar(&f.noAppend, "no-append-only", false, "clients may remove files: forget and prune work")
 	flags.StringVar(&f.rules.CertFile, "tls-cert", "", "the `FILE` of the certificate and those that vouch for it (PEM)")
 	flags.StringVar(&f.rules.KeyFile, "tls-key", "", "the `FILE` of its key (PEM)")
@@ -89,8 +88,6 @@ func (f *serveRESTFlags) check(cmd *cobra.Command) error {
 		return usageOf(cmd, errors.New("serve-rest: --private-repos needs users"))
 	case (f.rules.CertFile == "") != (f.rules.KeyFile == ""):
 		return usageOf(cmd, errors.New("serve-rest: --tls-cert and --tls-key go together"))
-	case f.noAppend && cmd.Flags().Changed("append-only") && f.appendOnly:
-		return usageOf(cmd, errors.New("serve-rest: --append-only and --no-append-only exclude each other"))
 	}
 	return nil
 }
@@ -115,7 +112,7 @@ func (a *app) serveREST(ctx context.Context, f *serveRESTFlags) error {
 	o := restserver.Options{
 		Open:         restserver.Folder(f.path),
 		PrivateRepos: f.private,
-		AllowRemoval: f.noAppend || !f.appendOnly,
+		AllowRemoval: f.noAppend,
 		Log:          log,
 	}
 	if !f.noAuth {

@@ -105,7 +105,10 @@ func openSFTP(ctx context.Context, l Location, o Options) (backend.Backend, erro
 func openREST(ctx context.Context, l Location, o Options) (backend.Backend, error) {
 	user, password := l.User, l.Password
 	if user == "" && password.IsZero() {
-		user, password = o.Username, o.Password
+		user = o.Username
+	}
+	if password.IsZero() {
+		password = o.Password
 	}
 	return opened(rest.Open(ctx, rest.Config{
 		URL: l.URL(), Username: user, Password: password, CAFile: o.CAFile, Proxy: o.Proxy, Connections: o.Connections,

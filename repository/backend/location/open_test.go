@@ -102,6 +102,11 @@ func TestOpen_rest(t *testing.T) {
 	if s.path != "/phone/config" || s.auth != "Basic YW5uYTpnZWhlaW0=" {
 		t.Errorf("asked for %s with %q", s.path, s.auth)
 	}
+	// A user in the address, the password beside it.
+	wantRemote[*rest.Backend](t, open(t, "rest:http://bob@"+host+"/", o), "rest:"+url+"/")
+	if s.auth != "Basic Ym9iOmdlaGVpbQ==" {
+		t.Errorf("asked with %q", s.auth)
+	}
 	// What the address says goes first.
 	wantRemote[*rest.Backend](t, open(t, "rest:http://bob:secret@"+host+"/", o), "rest:"+url+"/")
 	if s.path != "/config" || s.auth != "Basic Ym9iOnNlY3JldA==" {
