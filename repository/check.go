@@ -144,6 +144,9 @@ func (c *checker) run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("check repository: %w", err)
 	}
+	if err := c.checkKeys(ctx); err != nil {
+		return fmt.Errorf("check repository: %w", err)
+	}
 	c.checkPacks(sizes)
 	if err := c.checkTrees(ctx); err != nil {
 		return fmt.Errorf("check repository: %w", err)
@@ -151,6 +154,28 @@ func (c *checker) run(ctx context.Context) error {
 	if c.o.ReadData {
 		if err := c.readPacks(ctx, sizes); err != nil {
 			return fmt.Errorf("check repository: %w", err)
+		}
+	}
+	return nil
+}
+
+// checkKeys looks whether all key files are whole. What is in them only their
+// passwords tell.
+func (c *checker) checkKeys(ctx context.Context) error {
+	ids, err := c.s.r.keyIDs(ctx)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		_, err := c.s.r.loadKey(ctx, id)
+		switch damage := (*DamageError)(nil); {
+		case err == nil || errors.Is(err, backend.ErrNotExist): // removed meanwhile
+		case errors.As(err, &damage):
+			c.damage("key "+id.String(), fmt.Errorf("its password does not open the repository: %w", damage.Err))
+		case c.s.r.ofFile(ctx, err):
+			c.damage("key "+id.String(), err)
+		default:
+			return err
 		}
 	}
 	return nil
@@ -176,6 +201,9 @@ func (c *checker) checkPacks(sizes map[format.ID]int64) {
 		if err := contiguous(blobs); err != nil {
 			c.badPack(id, fmt.Errorf("in the index: %w", err))
 		}
+		if mixed(blobs) {
+			c.notice("pack "+id.String(), errors.New("data and trees lie in it together: rustic does not read it"))
+		}
 	}
 	for id := range sizes {
 		if _, ok := c.x.FindPack(id); !ok {
@@ -187,19 +215,22 @@ func (c *checker) checkPacks(sizes map[format.ID]int64) {
 	})
 }
 
-// contiguous tells whether blobs lie one behind the other from 0 on, of one type.
+// contiguous tells whether blobs lie one behind the other from 0 on.
 func contiguous(blobs []format.Blob) error {
 	next := uint32(0)
 	for _, b := range blobs {
-		switch {
-		case b.Offset != next:
+		if b.Offset != next {
 			return fmt.Errorf("%v lies at %d, not at %d", b.BlobHandle, b.Offset, next)
-		case b.Type != blobs[0].Type:
-			return errors.New("there are data and trees in one pack")
 		}
 		next += b.Length
 	}
 	return nil
+}
+
+// mixed tells whether data and trees lie in one pack: old versions of restic made
+// such ones.
+func mixed(blobs []format.Blob) bool {
+	return slices.ContainsFunc(blobs, func(b format.Blob) bool { return b.Type != blobs[0].Type })
 }
 
 // checkTrees walks all folders of all snapshots.
@@ -324,23 +355,24 @@ func (s *Session) verifyPack(ctx context.Context, x *index.Index, n uint32, size
 	id := x.PackID(n)
 	data, release, err := s.readPack(ctx, id, size)
 	if err != nil {
-		if errors.Is(err, backend.ErrNotExist) {
+		if s.r.ofFile(ctx, err) {
 			return []error{err}, nil
 		}
 		return nil, err
 	}
-	defer func() { release() }()
-	if format.Hash(data) != id {
-		// Read once more: the way here may have damaged it.
-		release()
-		if data, release, err = s.readPack(ctx, id, size); err != nil {
-			release = func() {}
-			return nil, err
-		}
-	}
+	defer release()
 	var problems []error
 	if format.Hash(data) != id {
-		problems = append(problems, errors.New("the SHA-256 of the file is not its name"))
+		// Once more: the way here may have damaged it.
+		if err := s.rereadPack(ctx, id, data); err != nil {
+			if s.r.ofFile(ctx, err) {
+				return []error{err}, nil
+			}
+			return nil, err
+		}
+		if format.Hash(data) != id {
+			problems = append(problems, errors.New("the SHA-256 of the file is not its name"))
+		}
 	}
 	header, err := s.r.parsePack(data)
 	if err != nil {
@@ -378,12 +410,19 @@ func (s *Session) readPack(ctx context.Context, id format.ID, size int64) ([]byt
 		return nil, nil, err
 	}
 	release := func() { s.r.reads.Put(data) }
-	err = backend.ReadFull(ctx, s.r.be, backend.Handle{Type: backend.PackFile, Name: id.String()}, 0, data)
-	if err != nil {
+	if err := s.rereadPack(ctx, id, data); err != nil {
 		release()
 		return nil, nil, err
 	}
 	return data, release, nil
+}
+
+// rereadPack fills data with the beginning of a pack.
+func (s *Session) rereadPack(ctx context.Context, id format.ID, data []byte) error {
+	_, err := twice(func() (struct{}, error) {
+		return struct{}{}, backend.ReadFull(ctx, s.r.be, backend.Handle{Type: backend.PackFile, Name: id.String()}, 0, data)
+	})
+	return err
 }
 
 // maxPackFile bounds a pack that is read whole, in bytes. restic makes them of up
@@ -404,12 +443,17 @@ func (r *Repository) parsePack(data []byte) ([]format.Blob, error) {
 	if err != nil {
 		return nil, err
 	}
+	return parseHeader(plain, int64(len(data)))
+}
+
+// parseHeader reads the header of a pack of that size.
+func parseHeader(plain []byte, size int64) ([]format.Blob, error) {
 	blobs, err := format.ParseHeader(plain)
-	if err != nil {
+	if err != nil && !errors.Is(err, format.ErrMixed) {
 		return nil, err
 	}
-	if want := format.PackSize(blobs); want != int64(len(data)) {
-		return nil, fmt.Errorf("it tells of %d bytes in a file of %d", want, len(data))
+	if want := format.PackSize(blobs); want != size {
+		return nil, fmt.Errorf("it tells of %d bytes in a file of %d", want, size)
 	}
 	return blobs, nil
 }

@@ -30,23 +30,17 @@ type checkpoint struct {
 	packs []format.PackBlobs
 	blobs int
 	since time.Time
-	saved []savedFile // packs and indexes of this run
-}
-
-type savedFile struct {
-	handle backend.Handle
-	size   int64 // 0: not known
+	saved []format.ID // index files of this run
 }
 
 // add takes a pack that is durable.
-func (c *checkpoint) add(ctx context.Context, p format.PackBlobs, size int64) error {
+func (c *checkpoint) add(ctx context.Context, p format.PackBlobs) error {
 	c.mu.Lock()
 	if len(c.packs) == 0 {
 		c.since = time.Now()
 	}
 	c.packs = append(c.packs, p)
 	c.blobs += len(p.Blobs)
-	c.saved = append(c.saved, savedFile{backend.Handle{Type: backend.PackFile, Name: p.Pack.String()}, size})
 	due := c.blobs >= indexBlobs || time.Since(c.since) > indexAge
 	c.mu.Unlock()
 	if due {
@@ -55,7 +49,8 @@ func (c *checkpoint) add(ctx context.Context, p format.PackBlobs, size int64) er
 	return nil
 }
 
-// write stores what was collected in one index file.
+// write stores what was collected in one index file, after making sure that the
+// backend has the packs: the next run stores nothing again that an index names.
 func (c *checkpoint) write(ctx context.Context) error {
 	c.mu.Lock()
 	packs := c.packs
@@ -64,13 +59,16 @@ func (c *checkpoint) write(ctx context.Context) error {
 	if len(packs) == 0 {
 		return nil
 	}
+	if err := c.w.s.packsArrived(ctx, packs); err != nil {
+		return err
+	}
 	id, err := c.w.s.saveIndex(ctx, packs)
 	if err != nil {
 		return err
 	}
 	c.w.stats.indexes.Add(1)
 	c.mu.Lock()
-	c.saved = append(c.saved, savedFile{backend.Handle{Type: backend.IndexFile, Name: id.String()}, 0})
+	c.saved = append(c.saved, id)
 	c.mu.Unlock()
 	return nil
 }
@@ -94,35 +92,39 @@ func (s *Session) saveIndex(ctx context.Context, packs []format.PackBlobs) (form
 	return id, nil
 }
 
-// arrived makes sure that the backend has every file of the run, at its size. A
-// store that said yes and kept nothing is found before a snapshot relies on it.
+// arrived makes sure that the backend has every index file of the run. A store
+// that said yes and kept nothing is found before a snapshot relies on it.
 func (c *checkpoint) arrived(ctx context.Context) error {
 	c.mu.Lock()
 	saved := c.saved
 	c.saved = nil
 	c.mu.Unlock()
-	r := c.w.s.r
-	packs := map[format.ID]int64(nil)
-	if len(saved) > fewPacks {
-		var err error
-		if packs, err = r.list(ctx, backend.PackFile); err != nil {
-			return err
-		}
-	}
 	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(r.connections())
-	for _, f := range saved {
-		id, err := format.ParseID(f.handle.Name)
+	g.SetLimit(c.w.s.r.connections())
+	for _, id := range saved {
+		g.Go(func() error { return c.w.s.arrived(ctx, backend.IndexFile, id, 0) })
+	}
+	return g.Wait()
+}
+
+// packsArrived makes sure that the backend has packs, at their sizes.
+func (s *Session) packsArrived(ctx context.Context, packs []format.PackBlobs) error {
+	if len(packs) > fewPacks {
+		have, err := s.r.list(ctx, backend.PackFile)
 		if err != nil {
 			return err
 		}
-		if packs != nil && f.handle.Type == backend.PackFile {
-			if size, ok := packs[id]; !ok || size != f.size {
-				return fmt.Errorf("look whether %v arrived: %w", f.handle, missing(ok, size, f.size))
+		for _, p := range packs {
+			if size, ok := have[p.Pack]; !ok || size != format.PackSize(p.Blobs) {
+				return fmt.Errorf("look whether pack %v arrived: %w", p.Pack, missing(ok, size, format.PackSize(p.Blobs)))
 			}
-			continue
 		}
-		g.Go(func() error { return c.w.s.arrived(ctx, f.handle.Type, id, f.size) })
+		return nil
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(s.r.connections())
+	for _, p := range packs {
+		g.Go(func() error { return s.arrived(ctx, backend.PackFile, p.Pack, format.PackSize(p.Blobs)) })
 	}
 	return g.Wait()
 }

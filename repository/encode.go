@@ -17,6 +17,13 @@ const blobWindow = 512 << 10
 // MiB; a tree of very many entries may be far larger (restic-format.md 15.12).
 const maxBlob = 1 << 30
 
+// maxRatio is what zstd can make of a byte: a block of 4 bytes stands for at most
+// 128 KiB.
+const maxRatio = 128 << 10 / 4
+
+// maxScratch is how much scratch space a decoder keeps, in bytes.
+const maxScratch = 16 << 20
+
 // encoder turns plaintext into what lies in a pack. One for each worker: its
 // scratch space is used again for every blob.
 type encoder struct {
@@ -110,6 +117,16 @@ func (d *decoder) decode(h format.BlobHandle, sealed []byte, length uint32) ([]b
 	return plain, nil
 }
 
+// trim gives up the scratch space of a large blob.
+func (d *decoder) trim() {
+	if cap(d.plain) > maxScratch {
+		d.plain = nil
+	}
+	if cap(d.payload) > maxScratch {
+		d.payload = nil
+	}
+}
+
 // open authenticates and decrypts, and decompresses unless length is 0.
 func (d *decoder) open(sealed []byte, length uint32) (payload, plain []byte, err error) {
 	d.payload, err = d.r.key.Open(d.payload[:0], sealed)
@@ -118,6 +135,9 @@ func (d *decoder) open(sealed []byte, length uint32) (payload, plain []byte, err
 	}
 	if length > maxBlob {
 		return nil, nil, fmt.Errorf("%d bytes of plaintext, more than %d", length, maxBlob)
+	}
+	if int64(length) > int64(len(d.payload))*maxRatio { // before memory is taken for it
+		return nil, nil, fmt.Errorf("decompress: %d bytes cannot come of %d", length, len(d.payload))
 	}
 	if d.zstd == nil {
 		// The window is that of any encoder; the output is bounded by length below.

@@ -131,6 +131,9 @@ func planWindow(x *index.Index, blobs []format.BlobHandle, first int) (*window, 
 			if !found {
 				return nil, &MissingError{h}
 			}
+			if err := bounded(e.Blob); err != nil {
+				return nil, err
+			}
 			n := int64(max(e.PlaintextLength(), e.Length))
 			if size > 0 && size+n > fetchWindow {
 				break

@@ -91,18 +91,20 @@ func (r *Repository) keyIDs(ctx context.Context) ([]format.ID, error) {
 
 func (r *Repository) loadKey(ctx context.Context, id format.ID) (*format.KeyFile, error) {
 	h := backend.Handle{Type: backend.KeyFile, Name: id.String()}
-	data, err := backend.ReadAll(ctx, r.be, h, maxKeyFile)
-	if err != nil {
-		return nil, err
-	}
-	if format.Hash(data) != id {
-		return nil, &DamageError{h.String(), errors.New("its SHA-256 is not its name")}
-	}
-	k, err := format.DecodeKeyFile(data)
-	if err != nil {
-		return nil, &DamageError{h.String(), err}
-	}
-	return k, nil
+	return twice(func() (*format.KeyFile, error) {
+		data, err := backend.ReadAll(ctx, r.be, h, maxKeyFile)
+		if err != nil {
+			return nil, err
+		}
+		if format.Hash(data) != id {
+			return nil, &DamageError{h.String(), errHash}
+		}
+		k, err := format.DecodeKeyFile(data)
+		if err != nil {
+			return nil, &DamageError{h.String(), err}
+		}
+		return k, nil
+	})
 }
 
 func (r *Repository) tryKey(ctx context.Context, id format.ID, password secret.RepositoryPassword) (*seal.Key, error) {
@@ -178,12 +180,19 @@ func (r *Repository) addKey(ctx context.Context, password secret.RepositoryPassw
 		return Key{}, fmt.Errorf("add key: %w", err)
 	}
 	id := format.Hash(data)
-	if err := r.be.Save(ctx, backend.Handle{Type: backend.KeyFile, Name: id.String()}, bytes.NewReader(data)); err != nil {
+	h := backend.Handle{Type: backend.KeyFile, Name: id.String()}
+	if err := r.be.Save(ctx, h, bytes.NewReader(data)); err != nil {
 		return Key{}, fmt.Errorf("add key: %w", err)
 	}
 	// A key that does not open would lock its owner out.
 	if _, err := r.tryKey(ctx, id, password); err != nil {
-		return Key{}, fmt.Errorf("add key %s: it does not open again: %w", id.Short(), err)
+		err = fmt.Errorf("add %v: it does not open again: %w", h, err)
+		ctx, cancel := detached(ctx, r.times.goodbye)
+		defer cancel()
+		if gone := r.be.Remove(ctx, h); gone != nil && !errors.Is(gone, backend.ErrNotExist) {
+			err = errors.Join(err, gone)
+		}
+		return Key{}, err
 	}
 	return Key{ID: id, Username: user, Hostname: host, Created: k.Created}, nil
 }

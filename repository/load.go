@@ -27,7 +27,10 @@ func (r *Repository) decoder() (*decoder, func()) {
 	if d == nil {
 		d = &decoder{r: r}
 	}
-	return d, func() { r.decoders.Put(d) }
+	return d, func() {
+		d.trim()
+		r.decoders.Put(d)
+	}
 }
 
 // BlobSize is the size of a blob's plaintext, without loading it.
@@ -74,30 +77,48 @@ func (s *Session) Blob(ctx context.Context, h format.BlobHandle, buf []byte) ([]
 }
 
 func (s *Session) blobAt(ctx context.Context, pack format.ID, b format.Blob, buf []byte) ([]byte, error) {
+	if err := bounded(b); err != nil {
+		return nil, err
+	}
 	sealed := make([]byte, b.Length) // not of the buffers: a caller may hold some already
 	d, release := s.r.decoder()
 	defer release()
-	object := fmt.Sprintf("%v in pack %v", b.BlobHandle, pack)
-	for attempt := 0; ; attempt++ {
+	return twice(func() ([]byte, error) {
 		err := backend.ReadFull(ctx, s.r.be, backend.Handle{Type: backend.PackFile, Name: pack.String()}, int64(b.Offset), sealed)
 		if err != nil {
 			return nil, fmt.Errorf("load %v: %w", b.BlobHandle, err)
 		}
 		plain, err := d.decode(b.BlobHandle, sealed, b.UncompressedLength)
-		if err == nil {
-			return append(buf[:0], plain...), nil
+		if err != nil {
+			return nil, &DamageError{fmt.Sprintf("%v in pack %v", b.BlobHandle, pack), err}
 		}
-		if attempt > 0 { // not the way here: the file
-			return nil, &DamageError{object, err}
-		}
+		return append(buf[:0], plain...), nil
+	})
+}
+
+// bounded refuses what an index says of a blob before memory is taken for it.
+func bounded(b format.Blob) error {
+	if n := max(b.Length, b.UncompressedLength); n > maxBlob {
+		return &DamageError{b.BlobHandle.String(), fmt.Errorf("the index tells of %d bytes, more than %d", n, maxBlob)}
 	}
+	return nil
 }
 
 // maxTree bounds the JSON of a folder, in bytes.
 const maxTree = 512 << 20
 
-// Tree loads a folder.
+// Tree loads a folder. Its nodes are sorted by name, even where they are not in
+// the repository.
 func (s *Session) Tree(ctx context.Context, id format.ID) (*format.Tree, error) {
+	t, err := s.storedTree(ctx, id)
+	if err == nil && !slices.IsSortedFunc(t.Nodes, byName) { // other programs may
+		slices.SortStableFunc(t.Nodes, byName)
+	}
+	return t, err
+}
+
+// storedTree loads a folder as it is.
+func (s *Session) storedTree(ctx context.Context, id format.ID) (*format.Tree, error) {
 	h := format.BlobHandle{ID: id, Type: format.TreeBlob}
 	size, err := s.BlobSize(ctx, h)
 	if err != nil {
@@ -113,9 +134,6 @@ func (s *Session) Tree(ctx context.Context, id format.ID) (*format.Tree, error) 
 	t, err := format.DecodeTree(data)
 	if err != nil {
 		return nil, &DamageError{h.String(), err}
-	}
-	if !slices.IsSortedFunc(t.Nodes, byName) { // other programs may
-		slices.SortStableFunc(t.Nodes, byName)
 	}
 	return t, nil
 }

@@ -35,11 +35,12 @@ type lockTimes struct {
 	expiry        time.Duration // without a refresh, work ends
 	watch         time.Duration // how often the clock is looked at
 	poll, pollMax time.Duration // pauses while waiting for a lock
+	goodbye       time.Duration // for removing a lock when the work was cancelled
 }
 
 var resticTimes = lockTimes{
 	settle: 200 * time.Millisecond, refresh: 5 * time.Minute, stale: 30 * time.Minute, expiry: 22*time.Minute + 30*time.Second,
-	watch: 10 * time.Second, poll: 100 * time.Millisecond, pollMax: 2 * time.Second,
+	watch: 10 * time.Second, poll: 100 * time.Millisecond, pollMax: 2 * time.Second, goodbye: 30 * time.Second,
 }
 
 // LockInfo is a lock file.
@@ -171,16 +172,20 @@ func (l *heldLock) drain(ctx context.Context, deadline time.Time) error {
 }
 
 // conflict tells who is in the way of one who wants to be alone, or of one who
-// does not. Locks whose holders are known to be gone are removed.
+// does not. Locks whose holders are known to be gone are removed. own, unless it
+// is null, has to be there.
 func (r *Repository) conflict(ctx context.Context, alone bool, own format.ID) error {
 	locks, err := r.Locks(ctx)
 	if err != nil {
 		return err
 	}
 	var others []LockInfo
+	arrived := own == format.ID{}
 	for _, l := range locks {
 		switch {
-		case l.ID == own || !alone && !l.Exclusive:
+		case l.ID == own:
+			arrived = true
+		case !alone && !l.Exclusive:
 		case l.Stale && l.Hostname == r.o.LockHost: // one clock, one list of processes: certain
 			if err := r.removeLock(ctx, l.ID); err != nil {
 				return err
@@ -191,6 +196,9 @@ func (r *Repository) conflict(ctx context.Context, alone bool, own format.ID) er
 	}
 	if len(others) > 0 {
 		return &LockedError{others}
+	}
+	if !arrived {
+		return fmt.Errorf("look whether lock %v arrived: it is not there: %w", own, ErrLockLost)
 	}
 	return nil
 }
@@ -289,7 +297,16 @@ func (l *heldLock) write(ctx context.Context) error {
 	}
 	id, err := l.r.saveUnpacked(ctx, backend.LockFile, json)
 	if err != nil {
-		return fmt.Errorf("write lock: %w", err)
+		err = fmt.Errorf("write lock: %w", err)
+		// It may be there all the same, and nobody would remove it while we live.
+		if id != (format.ID{}) {
+			ctx, cancel := detached(ctx, l.r.times.goodbye)
+			defer cancel()
+			if gone := l.r.removeLock(ctx, id); gone != nil {
+				err = fmt.Errorf("%w (and then: %v)", err, gone)
+			}
+		}
+		return err
 	}
 	l.id, l.time = id, now
 	return nil
@@ -358,7 +375,7 @@ func (l *heldLock) release(ctx context.Context) error {
 
 // remove takes the lock away, even when ctx has ended.
 func (l *heldLock) remove(ctx context.Context) error {
-	ctx, cancel := detached(ctx)
+	ctx, cancel := detached(ctx, l.r.times.goodbye)
 	defer cancel()
 	if err := l.r.removeLock(ctx, l.id); err != nil {
 		return fmt.Errorf("remove lock: %w", err)

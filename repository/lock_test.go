@@ -17,7 +17,7 @@ import (
 // quick are the times of locks in tests.
 var quick = lockTimes{
 	settle: 20 * time.Millisecond, refresh: 100 * time.Millisecond, stale: 2 * time.Second, expiry: time.Second,
-	watch: 10 * time.Millisecond, poll: 10 * time.Millisecond, pollMax: 50 * time.Millisecond,
+	watch: 10 * time.Millisecond, poll: 10 * time.Millisecond, pollMax: 50 * time.Millisecond, goodbye: 10 * time.Second,
 }
 
 func quickRepo(t *testing.T) (*memory.Backend, *Repository) {

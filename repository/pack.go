@@ -138,7 +138,7 @@ func (w *Writer) savePack(ctx context.Context, p *pack) error {
 	w.forgetPending(blobs)
 	w.stats.packs.Add(1)
 	w.stats.stored.Add(size)
-	return w.checkpoint.add(ctx, format.PackBlobs{Pack: id, Blobs: blobs}, size)
+	return w.checkpoint.add(ctx, format.PackBlobs{Pack: id, Blobs: blobs})
 }
 
 // TreePackMarker is a cache that wants to know which packs hold trees: those are

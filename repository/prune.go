@@ -71,9 +71,7 @@ func (s *Session) Forget(ctx context.Context, ids []format.ID) error {
 			return fmt.Errorf("forget snapshot %s: %w", id.Short(), err)
 		}
 	}
-	s.mu.Lock()
-	s.snapshots, s.names = nil, nil
-	s.mu.Unlock()
+	s.forgetSnapshots()
 	return nil
 }
 
@@ -163,6 +161,14 @@ func (p *pruner) prepare(s *Session) error {
 	if err := p.findUsed(ctx, s); err != nil {
 		return err
 	}
+	sizes, err := p.r.list(ctx, backend.PackFile)
+	if err != nil {
+		return err
+	}
+	needed := func(e index.Entry) bool { return p.used.Has(e.Number) }
+	if err := p.present(x, sizes, needed); err != nil {
+		return err
+	}
 	repack := p.plan()
 	if p.o.DryRun {
 		return nil
@@ -170,6 +176,30 @@ func (p *pruner) prepare(s *Session) error {
 	if len(repack) > 0 {
 		p.step(PruneRepack)
 		return p.repack(ctx, s, repack)
+	}
+	return nil
+}
+
+// present makes sure that the packs of needed blobs are there, at the sizes that
+// the index tells. Of two copies of a blob the one in a pack that is missing must
+// not be the one to stay.
+func (p *pruner) present(x *index.Index, sizes map[format.ID]int64, needed func(index.Entry) bool) error {
+	for n, id := range x.Packs() {
+		if p.doomed[id] {
+			continue
+		}
+		blobs, use := []format.Blob(nil), false
+		for e := range x.PackBlobs(n) {
+			blobs, use = append(blobs, e.Blob), use || needed(e)
+		}
+		size, ok := sizes[id]
+		switch want := format.PackSize(blobs); {
+		case !use:
+		case !ok:
+			return &DamageError{"pack " + id.String(), errors.New("the file is missing: nothing is removed")}
+		case size != want:
+			return &DamageError{"pack " + id.String(), fmt.Errorf("the file has %d bytes, not the %d that its index tells: nothing is removed", size, want)}
+		}
 	}
 	return nil
 }
@@ -449,6 +479,9 @@ func (p *pruner) finish(s *Session) error {
 	if err != nil {
 		return err
 	}
+	if err := p.present(x, sizes, func(index.Entry) bool { return true }); err != nil {
+		return err
+	}
 	var remove []format.ID
 	for id, size := range sizes {
 		if _, ok := x.FindPack(id); !ok { // nobody writes now: no index will name it
@@ -568,7 +601,28 @@ func (s *Session) rewriteIndex(ctx context.Context, x *index.Index, without map[
 	if err := s.writeIndex(ctx, x, func(pack format.ID) bool { return moved[pack] }); err != nil {
 		return err
 	}
-	return s.removeAll(ctx, backend.IndexFile, old)
+	return s.removeIndexes(ctx, old)
+}
+
+// removeIndexes removes index files and makes sure that they are gone: packs that
+// only they name may go next.
+func (s *Session) removeIndexes(ctx context.Context, ids []format.ID) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	if err := s.removeAll(ctx, backend.IndexFile, ids); err != nil {
+		return err
+	}
+	left, err := s.r.list(ctx, backend.IndexFile)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if _, ok := left[id]; ok {
+			return fmt.Errorf("remove index %v: the store says that it did, and still has it", id)
+		}
+	}
+	return nil
 }
 
 // writeIndex stores the chosen packs of x in new index files and makes sure that

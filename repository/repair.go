@@ -31,11 +31,13 @@ type RepairStats struct {
 var errNotAlone = errors.New("the session is not exclusive")
 
 // RebuildIndex makes the index agree with the packs that are there: those that no
-// readable index file names are read (their headers are), and those that are
-// missing or of another size than the index says are dropped from it or read
-// anew. With all, every header is read. Nothing is removed but index files, and
-// those only when the new ones are there. It needs to be alone. report is told
-// what could not be read, one at a time.
+// readable index file names, of which index files disagree, or that are of another
+// size than the index says are read (their headers are), and those that are
+// missing are dropped from it. With all, every header is read. A pack whose header
+// cannot be read keeps its place in the index if it has one, for RepairPacks to
+// save what is good in it. Nothing is removed but index files, and those only when
+// the new ones are there. It needs to be alone. report is told what could not be
+// read, one at a time.
 func (s *Session) RebuildIndex(ctx context.Context, all bool, report func(Problem)) (RepairStats, error) {
 	var stats RepairStats
 	if s.mode != Exclusive {
@@ -52,7 +54,7 @@ func (s *Session) RebuildIndex(ctx context.Context, all bool, report func(Proble
 	x := index.New()
 	known := func(id format.ID, size int64) bool {
 		n, ok := old.FindPack(id)
-		if !ok || all {
+		if !ok || all || s.doubtful[id] {
 			return false
 		}
 		blobs := packBlobs(old, n)
@@ -79,17 +81,21 @@ func (s *Session) RebuildIndex(ctx context.Context, all bool, report func(Proble
 			if err == nil {
 				err = x.AddPack(id, blobs)
 			}
+			unreadable := err != nil && s.r.ofFile(gctx, err)
 			mu.Lock()
 			defer mu.Unlock()
-			if err == nil {
+			switch {
+			case err == nil:
 				stats.PacksRead++
 				return nil
-			}
-			if gctx.Err() != nil {
-				return context.Cause(gctx)
+			case !unreadable:
+				return fmt.Errorf("read header of pack %v: %w", id, err)
 			}
 			stats.PacksUnread++
-			report(Problem{Damage, "pack " + id.String(), fmt.Errorf("read header: %w", err)})
+			report(Problem{Damage, "pack " + id.String(), cause(err)})
+			if n, ok := old.FindPack(id); ok {
+				return x.AddPack(id, packBlobs(old, n))
+			}
 			return nil
 		})
 	}
@@ -113,16 +119,30 @@ func packBlobs(x *index.Index, n uint32) []format.Blob {
 // packHeader reads the header of a pack, without the blobs.
 func (s *Session) packHeader(ctx context.Context, id format.ID, size int64) ([]format.Blob, error) {
 	h := backend.Handle{Type: backend.PackFile, Name: id.String()}
+	return twice(func() ([]format.Blob, error) {
+		plain, err := s.openHeader(ctx, h, size)
+		if err != nil {
+			return nil, err
+		}
+		blobs, err := parseHeader(plain, size)
+		if err != nil {
+			return nil, &DamageError{h.String(), fmt.Errorf("header: %w", err)}
+		}
+		return blobs, nil
+	})
+}
+
+func (s *Session) openHeader(ctx context.Context, h backend.Handle, size int64) ([]byte, error) {
 	var tail [4]byte
 	if size < int64(len(tail)) {
-		return nil, fmt.Errorf("the file has %d bytes", size)
+		return nil, &DamageError{h.String(), fmt.Errorf("the file has %d bytes", size)}
 	}
 	if err := backend.ReadFull(ctx, s.r.be, h, size-4, tail[:]); err != nil {
 		return nil, err
 	}
 	n := int64(binary.LittleEndian.Uint32(tail[:]))
 	if n > size-4 || n > format.MaxHeader+format.SealOverhead {
-		return nil, fmt.Errorf("a header of %d bytes in a file of %d", n, size)
+		return nil, &DamageError{h.String(), fmt.Errorf("a header of %d bytes in a file of %d", n, size)}
 	}
 	sealed := make([]byte, n)
 	if err := backend.ReadFull(ctx, s.r.be, h, size-4-n, sealed); err != nil {
@@ -130,16 +150,9 @@ func (s *Session) packHeader(ctx context.Context, id format.ID, size int64) ([]f
 	}
 	plain, err := s.r.key.OpenInPlace(sealed)
 	if err != nil {
-		return nil, err
+		return nil, &DamageError{h.String(), fmt.Errorf("header: %w", err)}
 	}
-	blobs, err := format.ParseHeader(plain)
-	if err != nil {
-		return nil, err
-	}
-	if want := format.PackSize(blobs); want != size {
-		return nil, fmt.Errorf("it tells of %d bytes in a file of %d", want, size)
-	}
-	return blobs, nil
+	return plain, nil
 }
 
 // replaceIndex writes all of x but the packs in without, and then removes every
@@ -158,7 +171,7 @@ func (s *Session) replaceIndex(ctx context.Context, x *index.Index, without map[
 	if err := s.writeIndex(ctx, x, func(pack format.ID) bool { return !without[pack] }); err != nil {
 		return err
 	}
-	if err := s.removeAll(ctx, backend.IndexFile, slices.Collect(maps.Keys(files))); err != nil {
+	if err := s.removeIndexes(ctx, slices.Collect(maps.Keys(files))); err != nil {
 		return err
 	}
 	s.forgetIndex()
@@ -169,14 +182,15 @@ func (s *Session) replaceIndex(ctx context.Context, x *index.Index, without map[
 func (s *Session) forgetIndex() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.index, s.indexFiles, s.problems = nil, nil, nil
+	s.index, s.indexFiles, s.problems, s.doubtful = nil, nil, nil, nil
 }
 
 // RepairPacks saves what is good in damaged packs into new ones and takes the
 // damaged ones out of the index; what is not good is taken from other packs, or
 // from the other repository if that is not nil, and from there also whatever
 // snapshots need and no pack has. A damaged pack is removed when nothing of it
-// is lost; otherwise the file stays until prune. It needs to be alone. packs
+// is lost; otherwise the file stays until prune, and in the index too if it is
+// there and could not be read: another day it may be. It needs to be alone. packs
 // comes from CheckStats.DamagedPacks. report is told what is lost.
 func (s *Session) RepairPacks(ctx context.Context, packs []format.ID, from *Session, report func(Problem)) (RepairStats, error) {
 	p := &packRepair{s: s, from: from, report: report, lost: map[format.BlobHandle]bool{}, bad: map[format.ID]bool{}}
@@ -262,29 +276,35 @@ func (p *packRepair) save(ctx context.Context, sizes map[format.ID]int64) error 
 // pack looks for every blob of a damaged pack: in another pack, in this one, in
 // the other repository.
 func (p *packRepair) pack(ctx context.Context, n uint32, id format.ID, sizes map[format.ID]int64) error {
-	data := []byte(nil)
-	if size, ok := sizes[id]; ok && size <= maxPackFile {
-		var err error
-		data, err = backend.ReadAll(ctx, p.s.r.be, backend.Handle{Type: backend.PackFile, Name: id.String()}, size)
-		if err != nil && ctx.Err() != nil {
+	size, there := sizes[id]
+	header := map[format.BlobHandle]format.Blob{} // where it says that blobs are
+	if there {
+		blobs, err := p.s.packHeader(ctx, id, size)
+		if err != nil && !p.s.r.ofFile(ctx, err) {
 			return err
 		}
+		for _, b := range blobs {
+			header[b.BlobHandle] = b
+		}
 	}
-	d, release := p.s.r.decoder()
-	defer release()
-	lost := false
+	lost, unread := false, false
 	for _, b := range packBlobs(p.x, n) {
 		if hasCopy(p.x, b.BlobHandle, func(pack format.ID) bool { return !p.bad[pack] }) {
 			continue
 		}
-		if end := int64(b.Offset) + int64(b.Length); end <= int64(len(data)) {
-			if _, err := d.decode(b.BlobHandle, data[b.Offset:end], b.UncompressedLength); err == nil {
-				if err := p.w.pass(ctx, b.BlobHandle, d.payload, b.UncompressedLength, true); err != nil {
+		if there {
+			plain, err := p.read(ctx, id, b, header)
+			if err == nil {
+				if err := p.w.put(ctx, b.BlobHandle, plain); err != nil {
 					return err
 				}
 				p.stats.BlobsSaved++
 				continue
 			}
+			if !p.s.r.ofFile(ctx, err) {
+				return err
+			}
+			unread = unread || !ofBlob(err)
 		}
 		found, err := p.fetch(ctx, b.BlobHandle)
 		if err != nil {
@@ -292,10 +312,23 @@ func (p *packRepair) pack(ctx context.Context, n uint32, id format.ID, sizes map
 		}
 		lost = lost || !found
 	}
-	if lost {
+	switch {
+	case lost && unread:
+		delete(p.bad, id)
+	case lost:
 		p.keep = append(p.keep, id)
 	}
 	return nil
+}
+
+// read reads a blob of a damaged pack: at the place that the index tells, and at
+// the one that the pack's header tells.
+func (p *packRepair) read(ctx context.Context, id format.ID, b format.Blob, header map[format.BlobHandle]format.Blob) ([]byte, error) {
+	plain, err := p.s.blobAt(ctx, id, b, nil)
+	if other, ok := header[b.BlobHandle]; ok && err != nil && other != b {
+		return p.s.blobAt(ctx, id, other, nil)
+	}
+	return plain, err
 }
 
 // fetch takes a blob from the other repository.
@@ -309,7 +342,7 @@ func (p *packRepair) fetch(ctx context.Context, h format.BlobHandle) (bool, erro
 		plain, err = p.from.Blob(ctx, h, nil)
 		if err == nil {
 			p.stats.BlobsFetched++
-			return true, p.w.pass(ctx, h, plain, 0, true)
+			return true, p.w.put(ctx, h, plain)
 		}
 		if !ofBlob(err) {
 			return false, err
@@ -408,7 +441,7 @@ func (s *Session) RepairSnapshots(ctx context.Context, from *Session, report fun
 		return fail(err)
 	}
 	s.mu.Lock()
-	s.names, s.snapshots = []format.ID{}, []Snapshot{} // none that CopyFrom could take for the same
+	s.names, s.snapshots, s.broken = []format.ID{}, []Snapshot{}, nil // none that CopyFrom could take for the same
 	s.mu.Unlock()
 	for id, cause := range broken {
 		i := slices.IndexFunc(others, func(o Snapshot) bool { return origin(o) == id })
@@ -425,8 +458,6 @@ func (s *Session) RepairSnapshots(ctx context.Context, from *Session, report fun
 		}
 		stats.Snapshots++
 	}
-	s.mu.Lock()
-	s.names, s.snapshots = nil, nil
-	s.mu.Unlock()
+	s.forgetSnapshots()
 	return stats, nil
 }

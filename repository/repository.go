@@ -191,6 +191,12 @@ func Init(ctx context.Context, be backend.Backend, password secret.RepositoryPas
 	if err := be.Save(ctx, backend.Handle{Type: backend.ConfigFile}, bytes.NewReader(sealed)); err != nil {
 		return nil, fmt.Errorf("init repository %s: %w", where, err)
 	}
+	// Whatever is written into a repository without a config is lost.
+	if back, err := r.loadConfig(ctx); err != nil {
+		return nil, fmt.Errorf("init repository %s: look whether the config arrived: %w", where, err)
+	} else if *back != r.config {
+		return nil, fmt.Errorf("init repository %s: the config is another one: somebody else made a repository there", where)
+	}
 	return r, nil
 }
 
@@ -241,20 +247,33 @@ func Open(ctx context.Context, be backend.Backend, password secret.RepositoryPas
 	if err := r.unlock(ctx, password); err != nil {
 		return nil, fmt.Errorf("open repository %s: %w", where, err)
 	}
-	sealed, err := backend.ReadAll(ctx, be, file, 1<<20)
-	if err != nil {
-		return nil, fmt.Errorf("open repository %s: %w", where, err)
-	}
-	plain, err := r.key.Open(nil, sealed)
-	if err != nil {
-		return nil, fmt.Errorf("open repository %s: %w", where, &DamageError{"config", err})
-	}
-	config, err := format.DecodeConfig(plain)
+	config, err := r.loadConfig(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("open repository %s: %w", where, err)
 	}
 	r.config = *config
 	return r, nil
+}
+
+const maxConfig = 1 << 20 // bytes
+
+func (r *Repository) loadConfig(ctx context.Context) (*format.Config, error) {
+	file := backend.Handle{Type: backend.ConfigFile}
+	return twice(func() (*format.Config, error) {
+		sealed, err := backend.ReadAll(ctx, r.be, file, maxConfig)
+		if err != nil {
+			return nil, err
+		}
+		plain, err := r.key.Open(nil, sealed)
+		if err != nil {
+			return nil, &DamageError{file.String(), err}
+		}
+		config, err := format.DecodeConfig(plain)
+		if err != nil {
+			return nil, &DamageError{file.String(), err}
+		}
+		return config, nil
+	})
 }
 
 // ID is the repository's own, by which caches know it.
@@ -295,7 +314,8 @@ func unpackedLimit(t backend.FileType) int {
 	return maxLockFile
 }
 
-// saveUnpacked stores an index, a snapshot or a lock.
+// saveUnpacked stores an index, a snapshot or a lock. With an error of the
+// backend it gives the ID all the same: the file may be there.
 func (r *Repository) saveUnpacked(ctx context.Context, t backend.FileType, json []byte) (format.ID, error) {
 	plain := json
 	if r.config.Version >= 2 {
@@ -311,10 +331,7 @@ func (r *Repository) saveUnpacked(ctx context.Context, t backend.FileType, json 
 		return format.ID{}, fmt.Errorf("save %v: %w", t, err)
 	}
 	id := format.Hash(sealed)
-	if err := r.be.Save(ctx, backend.Handle{Type: t, Name: id.String()}, bytes.NewReader(sealed)); err != nil {
-		return format.ID{}, err
-	}
-	return id, nil
+	return id, r.be.Save(ctx, backend.Handle{Type: t, Name: id.String()}, bytes.NewReader(sealed))
 }
 
 func (r *Repository) openUnpacked(sealed []byte, limit int) ([]byte, error) {
@@ -329,7 +346,7 @@ func (r *Repository) openUnpacked(sealed []byte, limit int) ([]byte, error) {
 func (r *Repository) loadUnpacked(ctx context.Context, t backend.FileType, id format.ID) ([]byte, error) {
 	h := backend.Handle{Type: t, Name: id.String()}
 	limit := unpackedLimit(t)
-	load := func() ([]byte, error) {
+	return twice(func() ([]byte, error) {
 		sealed, err := backend.ReadAll(ctx, r.be, h, int64(limit)+1<<20)
 		if err != nil {
 			return nil, err
@@ -342,18 +359,13 @@ func (r *Repository) loadUnpacked(ctx context.Context, t backend.FileType, id fo
 			return nil, &DamageError{h.String(), err}
 		}
 		return json, nil
-	}
-	json, err := load()
-	if damage := (*DamageError)(nil); errors.As(err, &damage) {
-		return load() // the way here may have damaged it
-	}
-	return json, err
+	})
 }
 
 // detached is a context for what must be done even though ctx ended: bounded in
 // time.
-func detached(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+func detached(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), d)
 }
 
 // list gives all files of a type with their sizes in bytes.

@@ -28,9 +28,11 @@ type Session struct {
 	mu         sync.Mutex // guards what follows, while it is loaded
 	names      []format.ID
 	snapshots  []Snapshot
+	broken     map[format.ID]error // snapshots that cannot be read
 	index      *index.Index
 	indexFiles map[format.ID][]format.ID // index files and the packs they name
 	marked     bool                      // rustic has marked packs for removal
+	doubtful   map[format.ID]bool        // packs of which index files tell different things
 	problems   []error                   // of the index
 }
 
@@ -81,25 +83,44 @@ type Snapshot struct {
 }
 
 // Snapshots lists the versions, oldest first. They are listed once in a session,
-// before the index is loaded: whatever they reference is in it.
+// before the index is loaded: whatever they reference is in it. One that cannot be
+// read is an error.
 func (s *Session) Snapshots(ctx context.Context) ([]Snapshot, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.snapshots != nil {
-		return s.snapshots, nil
+	snapshots, broken, err := s.ReadableSnapshots(ctx)
+	if err == nil {
+		err = errors.Join(slices.Collect(maps.Values(broken))...)
 	}
-	if err := s.listSnapshots(ctx); err != nil {
-		return nil, err
-	}
-	snapshots, broken, err := s.r.loadSnapshots(ctx, s.names)
 	if err != nil {
 		return nil, err
 	}
-	if len(broken) > 0 {
-		return nil, errors.Join(slices.Collect(maps.Values(broken))...)
-	}
-	s.snapshots = snapshots
 	return snapshots, nil
+}
+
+// ReadableSnapshots is Snapshots for those who want what is left: versions whose
+// files are damaged are told apart, by ID.
+func (s *Session) ReadableSnapshots(ctx context.Context) ([]Snapshot, map[format.ID]error, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.snapshots != nil {
+		return s.snapshots, s.broken, nil
+	}
+	if err := s.listSnapshots(ctx); err != nil {
+		return nil, nil, err
+	}
+	snapshots, broken, err := s.r.loadSnapshots(ctx, s.names)
+	if err != nil {
+		return nil, nil, err
+	}
+	s.snapshots, s.broken = snapshots, broken
+	return snapshots, broken, nil
+}
+
+// forgetSnapshots makes the session list the snapshots anew when they are next
+// needed.
+func (s *Session) forgetSnapshots() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.names, s.snapshots, s.broken = nil, nil, nil
 }
 
 func (s *Session) listSnapshots(ctx context.Context) error {
@@ -133,7 +154,7 @@ func (r *Repository) loadSnapshots(ctx context.Context, ids []format.ID) ([]Snap
 				err = &DamageError{"snapshot " + id.String(), err}
 			}
 			errs[i] = err
-			if damage := (*DamageError)(nil); errors.As(err, &damage) || errors.Is(err, backend.ErrNotExist) {
+			if r.ofFile(ctx, err) {
 				return nil
 			}
 			return err
@@ -161,13 +182,17 @@ func (r *Repository) loadSnapshots(ctx context.Context, ids []format.ID) ([]Snap
 }
 
 // FindSnapshot finds a version by the beginning of its ID, or the newest one by
-// "latest".
+// "latest". Others may be damaged; for "latest" none may be, for it could be the
+// newest.
 func (s *Session) FindSnapshot(ctx context.Context, text string) (Snapshot, error) {
-	all, err := s.Snapshots(ctx)
+	all, broken, err := s.ReadableSnapshots(ctx)
 	if err != nil {
 		return Snapshot{}, err
 	}
 	if text == "latest" {
+		if all, err = s.Snapshots(ctx); err != nil {
+			return Snapshot{}, err
+		}
 		if len(all) == 0 {
 			return Snapshot{}, errors.New("there are no snapshots yet")
 		}
@@ -177,6 +202,11 @@ func (s *Session) FindSnapshot(ctx context.Context, text string) (Snapshot, erro
 	for _, sn := range all {
 		if text != "" && strings.HasPrefix(sn.ID.String(), text) {
 			found = append(found, sn)
+		}
+	}
+	for id, err := range broken {
+		if text != "" && strings.HasPrefix(id.String(), text) {
+			return Snapshot{}, err
 		}
 	}
 	switch len(found) {
@@ -257,7 +287,7 @@ func (s *Session) loadIndex(ctx context.Context) (*index.Index, []error, error) 
 	}
 	x.Reserve(int(total / indexBytes))
 	var mu sync.Mutex
-	s.indexFiles = map[format.ID][]format.ID{}
+	s.indexFiles, s.doubtful = map[format.ID][]format.ID{}, map[format.ID]bool{}
 	s.problems, s.marked = nil, false
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(max(2, min(s.r.connections(), s.r.o.Workers)))
@@ -268,7 +298,10 @@ func (s *Session) loadIndex(ctx context.Context) (*index.Index, []error, error) 
 			defer mu.Unlock()
 			s.indexFiles[id] = f.packs
 			s.marked = s.marked || f.marked
-			if damage := (*DamageError)(nil); errors.As(err, &damage) {
+			for _, pack := range f.doubtful {
+				s.doubtful[pack] = true
+			}
+			if err != nil && s.r.ofFile(ctx, err) {
 				s.problems = append(s.problems, err)
 				return nil
 			}
@@ -297,8 +330,9 @@ func (s *Session) markTreePacks(x *index.Index) {
 }
 
 type indexFile struct {
-	packs  []format.ID
-	marked bool
+	packs    []format.ID
+	doubtful []format.ID // of packs
+	marked   bool
 }
 
 // loadIndexFile adds what an index file names to x. Packs that contradict what is
@@ -314,6 +348,7 @@ func (r *Repository) loadIndexFile(ctx context.Context, id format.ID, x *index.I
 		f.packs = append(f.packs, pack)
 		if err := x.AddPack(pack, blobs); err != nil {
 			contradictions = append(contradictions, err)
+			f.doubtful = append(f.doubtful, pack)
 		}
 		return nil
 	})

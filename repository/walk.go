@@ -2,11 +2,8 @@ package repository
 
 import (
 	"context"
-	"errors"
-	"io"
 	"sync"
 
-	"github.com/keepsake-backup/keepsake/repository/backend"
 	"github.com/keepsake-backup/keepsake/repository/format"
 	"github.com/keepsake-backup/keepsake/repository/internal/index"
 )
@@ -106,8 +103,8 @@ func (w *walk) load(ctx context.Context, batch []format.ID) error {
 			if done[i] {
 				continue
 			}
-			t, err := w.s.Tree(ctx, h.ID)
-			if err != nil && !ofBlob(err) {
+			t, err := w.s.storedTree(ctx, h.ID)
+			if err != nil && !w.s.r.ofFile(ctx, err) {
 				return err
 			}
 			if err := w.visited(h.ID, t, err); err != nil {
@@ -136,12 +133,4 @@ func (w *walk) visited(id format.ID, t *format.Tree, err error) error {
 		}
 	}
 	return nil
-}
-
-// ofBlob tells errors of one blob, which others may be spared, from those of the
-// way to the repository.
-func ofBlob(err error) bool {
-	var damage *DamageError
-	var lost *MissingError
-	return errors.As(err, &damage) || errors.As(err, &lost) || errors.Is(err, backend.ErrNotExist) || errors.Is(err, io.ErrUnexpectedEOF)
 }

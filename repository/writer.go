@@ -453,6 +453,12 @@ func (w *Writer) pass(ctx context.Context, h format.BlobHandle, payload []byte, 
 	return w.hand(ctx, job{handle: h, known: true, force: force, data: buf, encoded: true, length: length, pooled: true})
 }
 
+// put stores a blob even when it is there: what is there is damaged. plain must
+// not be changed.
+func (w *Writer) put(ctx context.Context, h format.BlobHandle, plain []byte) error {
+	return w.hand(ctx, job{handle: h, known: true, force: true, data: plain})
+}
+
 // SaveTree stores a folder, unless it is there. Its nodes must be sorted.
 func (w *Writer) SaveTree(ctx context.Context, t *format.Tree) (format.ID, error) {
 	data, err := t.Encode()
@@ -491,7 +497,9 @@ func (w *Writer) Flush(ctx context.Context) error {
 	if err := w.wait(ctx, &w.saving); err != nil {
 		return err
 	}
-	if err := w.checkpoint.write(w.ctx); err != nil {
+	both, cancel := w.both(ctx)
+	defer cancel()
+	if err := w.checkpoint.write(both); err != nil {
 		w.cancel(err)
 		return err
 	}

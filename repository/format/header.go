@@ -2,6 +2,7 @@ package format
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 )
@@ -45,20 +46,25 @@ func mustKnow(t BlobType) {
 	}
 }
 
+// ErrMixed is the error of ParseHeader for a pack of both data and trees. restic
+// made them before version 0.8 and reads them still.
+var ErrMixed = errors.New("data and trees in one pack")
+
 // ParseHeader reads the plaintext of a pack's header and computes the offsets.
 // It refuses headers that are empty or longer than MaxHeader, types that are
-// unknown or mixed within the pack, sealed blobs shorter than SealOverhead,
-// compressed blobs of no bytes, and packs of 4 GiB and more.
+// unknown, sealed blobs shorter than SealOverhead, compressed blobs of no bytes,
+// and packs of 4 GiB and more. With ErrMixed it gives the blobs all the same.
 func ParseHeader(header []byte) ([]Blob, error) {
 	if len(header) == 0 || len(header) > MaxHeader {
 		return nil, fmt.Errorf("parse pack header: %d bytes, want 1 to %d", len(header), MaxHeader)
 	}
 	blobs := make([]Blob, 0, len(header)/plainEntry)
 	var offset uint64
+	var mixed error
 	for rest := header; len(rest) > 0; {
 		b, n, err := parseEntry(rest)
 		if err == nil && len(blobs) > 0 && b.Type != blobs[0].Type {
-			err = fmt.Errorf("%v blob in a pack of %v blobs", b.Type, blobs[0].Type)
+			mixed = fmt.Errorf("parse pack header: entry %d: %v blob in a pack of %v blobs: %w", len(blobs), b.Type, blobs[0].Type, ErrMixed)
 		}
 		if err == nil && offset+uint64(b.Length) > math.MaxUint32 {
 			err = fmt.Errorf("blob ends behind 4 GiB")
@@ -71,7 +77,7 @@ func ParseHeader(header []byte) ([]Blob, error) {
 		blobs = append(blobs, b)
 		rest = rest[n:]
 	}
-	return blobs, nil
+	return blobs, mixed
 }
 
 // parseEntry reads the entry at the beginning of data and gives its size.
