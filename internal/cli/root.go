@@ -56,6 +56,7 @@ func newRoot(a *app) *cobra.Command {
 	add(groupPhone, newDevices(a), newPair(a), newUnpair(a), newEncryption(a))
 	add(groupRepository, newInit(a), newForget(a), newPrune(a), newCopy(a), newStats(a),
 		newKey(a), newUnlock(a), newRepair(a), newCat(a))
+	add(groupRepository, newBackupDir(a), newRestoreFiles(a), newLs(a), newFind(a), newDiff(a), newDump(a), newMount(a))
 	add(groupDevelopment, newDemo(a), newServeREST(a), newVirtual(a))
 	root.SetHelpCommandGroupID(groupDevelopment)
 	root.SetCompletionCommandGroupID(groupDevelopment)

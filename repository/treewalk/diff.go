@@ -17,13 +17,14 @@ type Change struct {
 	Old, New *format.Node
 	Content  bool // what a file holds, or where a link leads, is another
 	Type     bool // it is of another kind
+	Below    bool // of a folder: something in it is different
 	Metadata bool // mode, owner, times, or extended attributes are others
 }
 
 // Diff compares two trees. It calls fn for everything that was added, removed or
 // changed, what is below added and removed folders included, in the order of the
-// paths' names. Equal folders are not loaded. A folder by itself changes in its
-// metadata only. errors of fn end it; ErrSkipAll ends it without one.
+// paths' names. Equal folders are not loaded. Errors of fn end it; ErrSkipAll ends
+// it without one.
 func Diff(ctx context.Context, l Loader, before, after format.ID, fn func(Change) error) error {
 	err := diff(ctx, l, "", &before, &after, fn)
 	if errors.Is(err, ErrSkipAll) {
@@ -90,8 +91,9 @@ func (c *Change) report(fn func(Change) error) error {
 	if c.Old != nil && c.New != nil {
 		c.Type = c.Old.Type != c.New.Type
 		c.Content = !c.Type && (!slices.Equal(c.Old.Content, c.New.Content) || c.Old.LinkTarget != c.New.LinkTarget || c.Old.Device != c.New.Device)
+		c.Below = !c.Type && c.Old.Subtree != nil && c.New.Subtree != nil && *c.Old.Subtree != *c.New.Subtree
 		c.Metadata = !sameMetadata(c.Old, c.New)
-		if !c.Type && !c.Content && !c.Metadata {
+		if !c.Type && !c.Content && !c.Below && !c.Metadata {
 			return nil
 		}
 	}
