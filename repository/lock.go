@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/keepsake-backup/keepsake/repository/backend"
@@ -47,7 +49,8 @@ var resticTimes = lockTimes{
 type LockInfo struct {
 	ID format.ID
 	format.Lock
-	// Stale: its holder is gone. Locks of other machines are stale by age alone.
+	// Stale: its holder is gone. Locks of other machines are stale by age alone,
+	// those of this one, restic's too, when there is no such process.
 	Stale bool
 }
 
@@ -84,13 +87,33 @@ func (e *LockedError) Hint() string {
 }
 
 // LockHost is the host name in our locks: "keepsake-" and a digest of this
-// machine's name, boot and process namespace, so that equal names mean that
-// process numbers can be compared.
+// machine and of its list of processes, so that under equal names process
+// numbers can be compared. Names of hosts alone are not enough: there are many
+// machines called "raspberrypi", and each would take the other's locks for those
+// of dead processes.
 func LockHost() string {
-	host, _ := os.Hostname()                         // without a name the rest must do
+	sum := sha256.New()
+	host, _ := os.Hostname() // what one cannot tell, the others must
+	fmt.Fprintf(sum, "%q", host)
+	machine, _ := os.ReadFile("/etc/machine-id")
+	fmt.Fprintf(sum, "%q", machine)
 	namespace, _ := os.Readlink("/proc/self/ns/pid") // only Linux has them
-	sum := sha256.Sum256([]byte(host + "\x00" + namespace))
-	return fmt.Sprintf("keepsake-%x", sum[:4])
+	fmt.Fprintf(sum, "%q", namespace)
+	fmt.Fprintf(sum, "%q", hardwareAddress())
+	return fmt.Sprintf("keepsake-%x", sum.Sum(nil)[:6])
+}
+
+// hardwareAddress is the address of the first network card that bears one from
+// its maker; those that software made up change.
+func hardwareAddress() net.HardwareAddr {
+	const locallyAdministered = 2
+	cards, _ := net.Interfaces() // none is like one that cannot be told
+	for _, c := range cards {
+		if len(c.HardwareAddr) == 6 && c.HardwareAddr[0]&locallyAdministered == 0 && c.Flags&net.FlagLoopback == 0 {
+			return c.HardwareAddr
+		}
+	}
+	return nil
 }
 
 // heldLock is our lock. It lives until release.
@@ -98,8 +121,8 @@ type heldLock struct {
 	r         *Repository
 	exclusive bool
 
-	id   format.ID // of the file now
-	time time.Time // when it was written
+	id      format.ID    // of the file now
+	written atomic.Int64 // when, by the wall clock, in nanoseconds since 1970
 
 	stop func() // ends the refreshing and waits for it
 }
@@ -163,7 +186,7 @@ func (l *heldLock) drain(ctx context.Context, deadline time.Time) error {
 		if err := sleep(ctx, pause); err != nil {
 			return err
 		}
-		if time.Since(l.time.Round(0)) > l.r.times.refresh {
+		if l.age() > l.r.times.refresh {
 			if err := l.refresh(ctx); err != nil {
 				return err
 			}
@@ -226,11 +249,25 @@ func (r *Repository) Locks(ctx context.Context) ([]LockInfo, error) {
 			return nil, fmt.Errorf("read lock %s: %w", id.Short(), err)
 		}
 		info := LockInfo{ID: id, Lock: *l}
-		info.Stale = time.Since(l.Time) > r.times.stale ||
-			l.Hostname == r.o.LockHost && l.PID != os.Getpid() && !processLives(l.PID)
+		info.Stale = time.Since(l.Time) > r.times.stale || r.holderGone(l)
 		locks = append(locks, info)
 	}
 	return locks, nil
+}
+
+// holderGone tells whether the process that took a lock on this machine has
+// ended. restic writes the machine's name, which does not say whose process
+// numbers they are: another container may have the name, too. So its locks go
+// when somebody asks for that (Unlock), as with restic itself, and never by
+// themselves.
+func (r *Repository) holderGone(l *format.Lock) bool {
+	if l.Hostname != r.o.LockHost {
+		host, err := os.Hostname()
+		if err != nil || l.Hostname != host {
+			return false
+		}
+	}
+	return l.PID != os.Getpid() && !processLives(l.PID)
 }
 
 // Unlock removes the locks whose holders are gone, or with all every lock, and
@@ -287,6 +324,12 @@ func (r *Repository) removeLock(ctx context.Context, id format.ID) error {
 	return err
 }
 
+// age is how long ago the lock was written, by the wall clock: a machine that
+// slept has lost its lock.
+func (l *heldLock) age() time.Duration {
+	return time.Duration(time.Now().UnixNano() - l.written.Load())
+}
+
 // write stores the lock with the present time, as a new file.
 func (l *heldLock) write(ctx context.Context) error {
 	now := time.Now()
@@ -308,7 +351,8 @@ func (l *heldLock) write(ctx context.Context) error {
 		}
 		return err
 	}
-	l.id, l.time = id, now
+	l.id = id
+	l.written.Store(now.UnixNano())
 	return nil
 }
 
@@ -342,9 +386,8 @@ func (l *heldLock) keep(ctx context.Context) context.Context {
 				return
 			case <-tick.C:
 			}
-			// By the wall clock: a machine that slept has lost its lock. The watch is
-			// kept while a refresh hangs, so the refresh has its own end.
-			age := time.Since(l.time.Round(0))
+			// The watch is kept while a refresh hangs, so the refresh has its own end.
+			age := l.age()
 			if age > l.r.times.expiry {
 				cancel(fmt.Errorf("%w: it could not be refreshed for %v", ErrLockLost, age.Round(time.Second)))
 				return

@@ -20,10 +20,11 @@ import (
 
 // Session is the time under one lock. It can be used concurrently.
 type Session struct {
-	r    *Repository
-	ctx  context.Context
-	mode Mode
-	lock *heldLock // nil: unlocked
+	r       *Repository
+	ctx     context.Context
+	mode    Mode
+	lock    *heldLock // nil: unlocked
+	closing sync.Once
 
 	mu         sync.Mutex // guards what follows, while it is loaded
 	names      []format.ID
@@ -60,12 +61,13 @@ func (s *Session) Repository() *Repository { return s.r }
 
 // Close gives the lock back.
 func (s *Session) Close() error {
-	if s.lock == nil {
-		return nil
-	}
-	lock := s.lock
-	s.lock = nil
-	return lock.release(s.ctx)
+	var err error
+	s.closing.Do(func() {
+		if s.lock != nil {
+			err = s.lock.release(s.ctx)
+		}
+	})
+	return err
 }
 
 // alive tells why the session must not write any more, or nil.
@@ -73,7 +75,14 @@ func (s *Session) alive() error {
 	if s.mode == Unlocked {
 		return errors.New("nothing can be written without a lock")
 	}
-	return context.Cause(s.ctx)
+	if err := context.Cause(s.ctx); err != nil {
+		return err
+	}
+	// Who watches the lock may not have woken up yet, with the machine.
+	if age := s.lock.age(); age > s.r.times.expiry {
+		return fmt.Errorf("%w: it was last refreshed %v ago", ErrLockLost, age.Round(time.Second))
+	}
+	return nil
 }
 
 // Snapshot is a version with the name of its file.
