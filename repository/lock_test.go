@@ -3,6 +3,7 @@ package repository
 import (
 	"context"
 	"errors"
+	"os"
 	"os/exec"
 	"strings"
 	"sync"
@@ -283,6 +284,23 @@ func TestStaleLocks(t *testing.T) {
 	}
 	if left := lockFiles(m); len(left) != 0 {
 		t.Errorf("%d locks are left", len(left))
+	}
+
+	// restic's, which bear the machine's own name.
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(host, 0, os.Getppid())
+	put(host, 0, dead.Process.Pid)
+	if _, err = r.Begin(t.Context(), Shared, 0); !errors.As(err, &hint) || !strings.Contains(hint.Hint(), "keepsake unlock") {
+		t.Errorf("beside the lock of a dead restic: %v", err)
+	}
+	if n := len(lockFiles(m)); n != 2 {
+		t.Errorf("%d locks of restic's are left without unlock, want 2", n)
+	}
+	if removed, err = r.Unlock(t.Context(), false); err != nil || len(removed) != 1 || removed[0].PID != dead.Process.Pid {
+		t.Errorf("unlock removed %v, %v; want the lock of the dead restic only", removed, err)
 	}
 }
 
