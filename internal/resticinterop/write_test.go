@@ -1,0 +1,220 @@
+//go:build linux
+
+package resticinterop
+
+import (
+	"encoding/json"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Whoever made a repository, both programs write in it, and after each step
+// both find everything right. In these subtests writer does all that changes
+// something; what it found there was written by the maker.
+func TestWrite(t *testing.T) {
+	for _, k := range kinds {
+		for _, who := range both {
+			t.Run(k.name+" written by "+string(who), func(t *testing.T) {
+				t.Parallel()
+				w := &writing{T: t, repo: k.make(t), kind: k, who: who}
+				w.backup()
+				w.index()
+				w.keys()
+				w.tag()
+				w.copies()
+				w.forget()
+				w.recover()
+			})
+		}
+	}
+}
+
+// writing is a repository in which who works.
+type writing struct {
+	*testing.T
+	repo
+	kind          kind
+	who           program
+	first, second string // snapshots of before, by the maker, and of after, by who
+}
+
+func (w *writing) do(args ...string) string {
+	w.Helper()
+	return w.repo.run(w.T, w.who, args...)
+}
+
+// whole wants both programs to find no damage, and who did not write to restore
+// both snapshots.
+func (w *writing) whole(when string) {
+	w.Helper()
+	w.check(w.T, when)
+	w.restores(w.T, w.who.other(), w.first, before(w.T).files)
+	w.restores(w.T, w.who.other(), w.second, after(w.T).files)
+}
+
+// backup: beside what the maker stored.
+func (w *writing) backup() {
+	// Not compressed, for a later step.
+	w.first = w.repo.backup(w.T, w.kind.by, before(w.T).dir, "--compression", "off", "--host", "h")
+	w.second = w.repo.backup(w.T, w.who, after(w.T).dir, "--host", "h")
+	w.check(w.T, "backup")
+	if w.kind.name != "restic's of format 1" {
+		w.repo.run(w.T, restic, "prune", "--repack-uncompressed")
+		w.check(w.T, "prune --repack-uncompressed")
+	}
+}
+
+// index: made anew where it is missing, and from all packs.
+func (w *writing) index() {
+	rebuild := map[program][]string{restic: {"rebuild-index"}, keepsake: {"repair", "index"}}[w.who]
+	files := w.files(w.T, "index")
+	if err := os.Remove(w.dir + "/index/" + files[0]); err != nil {
+		w.Fatal(err)
+	}
+	for _, who := range both {
+		if res := w.call(who, "check").try(w.T); res.code == 0 {
+			w.Errorf("%s check finds nothing wrong without an index", who)
+		}
+	}
+	w.do(rebuild...)
+	w.check(w.T, "index made anew")
+	w.do(append(rebuild, "--read-all-packs")...)
+	w.whole("index made from all packs") // and after all that came before
+}
+
+// keys: added, changed, removed; each opens the repository for both programs or
+// for none.
+func (w *writing) keys() {
+	dir := w.TempDir()
+	second, third := write(w.T, dir+"/second", "zweites Passwort é\n"), write(w.T, dir+"/third", "third\n")
+	opens := func(file string, want bool) {
+		w.Helper()
+		for _, who := range both {
+			c := w.call(who, "snapshots", "--json", "--password-file", file)
+			if want {
+				c.run(w.T)
+			} else {
+				c.refused(w.T, map[program]int{restic: 1, keepsake: 12}[who], "password")
+			}
+		}
+	}
+	w.do("key", "add", "--new-password-file", second)
+	opens(second, true)
+	w.do("key", "passwd", "--password-file", second, "--new-password-file", third)
+	opens(second, false)
+	opens(third, true)
+	var keys []struct {
+		Current bool   `json:"current"`
+		ID      string `json:"id"`
+	}
+	if err := json.Unmarshal([]byte(w.do("key", "list", "--json")), &keys); err != nil || len(keys) != 2 {
+		w.Fatalf("keys %+v: %v", keys, err)
+	}
+	for _, key := range keys {
+		if key.Current {
+			if res := w.call(w.who, "key", "remove", key.ID).try(w.T); res.code == 0 {
+				w.Errorf("%s removes the key in use", w.who)
+			}
+		} else {
+			w.do("key", "remove", key.ID)
+		}
+	}
+	opens(third, false)
+	w.check(w.T, "key remove")
+}
+
+// tag is a command of restic's: our snapshot gets another ID.
+func (w *writing) tag() {
+	w.repo.run(w.T, restic, "tag", "--add", "kept", w.second)
+	list := w.snapshots(w.T, keepsake)
+	i := slices.IndexFunc(list, func(s snapshot) bool { return slices.Equal(s.Tags, []string{"kept"}) })
+	if i < 0 || list[i].Original[:8] != w.second || len(list) != 2 {
+		w.Fatalf("after tag: %+v", list)
+	}
+	w.second = list[i].ID[:8]
+	w.restores(w.T, w.who.other(), w.second, after(w.T).files)
+}
+
+// copies: into a repository of the other program's making, and back into a
+// third one; each copy is known for one, by both programs.
+func (w *writing) copies() {
+	chain := []repo{w.repo}
+	for _, by := range []program{w.kind.by.other(), w.kind.by} {
+		from, to := chain[len(chain)-1], kinds[slices.IndexFunc(kinds, func(k kind) bool { return k.by == by })].make(w.T)
+		chain = append(chain, to)
+		copy := []string{"copy", "--from-repo", from.dir, "--from-password-file", write(w.T, w.TempDir()+"/pw", password)}
+		to.run(w.T, w.who, copy...)
+		to.check(w.T, "copy")
+		want := to.files(w.T, "snapshots")
+		if len(want) != 2 {
+			w.Fatalf("copy: %d snapshots", len(want))
+		}
+		for _, who := range both {
+			to.run(w.T, who, copy...)
+			sameLines(w.T, string(who)+" copies once more", to.files(w.T, "snapshots"), want)
+		}
+	}
+	last := chain[2]
+	for _, s := range last.snapshots(w.T, w.who) {
+		if slices.Equal(s.Tags, []string{"kept"}) {
+			last.restores(w.T, w.who.other(), s.ID, after(w.T).files)
+		} else {
+			last.restores(w.T, w.who.other(), s.ID, before(w.T).files)
+		}
+	}
+}
+
+// forget, and prune to the last byte: what the other snapshot needs stays.
+func (w *writing) forget() {
+	w.do("forget", w.first)
+	w.check(w.T, "forget")
+	w.do("prune", "--max-unused", "0")
+	w.check(w.T, "prune")
+	w.restores(w.T, w.who.other(), w.second, after(w.T).files)
+	var stats struct {
+		UnusedBlobs int `json:"unused_blobs"`
+		UsedBlobs   int `json:"used_blobs"`
+		OrphanPacks int `json:"orphan_packs"`
+	}
+	out := w.repo.run(w.T, keepsake, "prune", "--dry-run", "--json")
+	for line := range strings.Lines(out) {
+		if err := json.Unmarshal([]byte(line), &stats); err != nil {
+			w.Fatalf("%v: %s", err, line)
+		}
+	}
+	if stats.UnusedBlobs != 0 || stats.OrphanPacks != 0 || stats.UsedBlobs == 0 {
+		w.Errorf("after prune there are still %+v", stats)
+	}
+}
+
+// recover is a command of restic's, too: it finds the trees of snapshots that
+// were forgotten. Then a policy removes one of two, and frees the room.
+func (w *writing) recover() {
+	w.do("forget", w.second)
+	w.repo.run(w.T, restic, "recover")
+	list := w.snapshots(w.T, w.who)
+	if len(list) != 1 {
+		w.Fatalf("after recover: %+v", list)
+	}
+	want := listing{}
+	target := w.TempDir()
+	w.repo.run(w.T, keepsake, "restore-files", list[0].ID, "--target", target)
+	entries, err := os.ReadDir(target)
+	if err != nil || len(entries) != 1 {
+		w.Fatalf("recovered: %v, %v", entries, err)
+	}
+	for path, f := range after(w.T).files {
+		want[path] = f
+	}
+	sameFolder(w.T, "what was recovered", target+"/"+entries[0].Name(), want)
+
+	third := w.repo.backup(w.T, w.who, before(w.T).dir, "--host", "h")
+	w.do("forget", "--group-by", "", "--keep-last", "1", "--prune", "--max-unused", "0")
+	w.check(w.T, "forget --prune")
+	if left := w.snapshots(w.T, w.who.other()); len(left) != 1 || left[0].ID[:8] != third {
+		w.Errorf("after forget --keep-last 1: %+v, want %s", left, third)
+	}
+	w.restores(w.T, w.who.other(), third, before(w.T).files)
+}
