@@ -30,6 +30,12 @@ var roles = map[string]func(context.Context, []string) error{
 	"sink":     sinkRole,
 	"tls-send": tlsSendRole,
 	"tls-save": tlsSaveRole,
+
+	"corpus":     corpusRole,
+	"database":   databaseRole,
+	"engine":     engineRole,
+	"fill-index": fillIndexRole,
+	"open-index": openIndexRole,
 }
 
 // sinkRole receives a backup and keeps only what the protocol needs:

@@ -32,6 +32,14 @@ type scenario struct {
 	asked bool // runs only when it is named: it takes long
 }
 
+func (b *bench) phoneStudies() []study {
+	var list []study
+	for _, s := range b.scenarios() {
+		list = append(list, study{s.name, "phone", s.asked, func(ctx context.Context) error { return b.scenario(ctx, s) }})
+	}
+	return list
+}
+
 func (b *bench) scenarios() []scenario {
 	files := int(8 * b.scale)
 	return []scenario{
@@ -163,7 +171,7 @@ func (b *bench) scenario(ctx context.Context, s scenario) (err error) {
 		}
 		all[name] = append(all[name], r)
 	}
-	for run := range b.runs + 1 { // the first round only warms up
+	for run := range b.runsOr(5) + 1 { // the first round only warms up
 		for _, c := range b.contenders() {
 			if s.again && c.name == "keepsake into null sink" {
 				continue // it has nothing that could be unchanged
