@@ -50,6 +50,10 @@ type slot struct {
 	open *pack
 }
 
+// maxPackBlobs is how many blobs a pack may hold: half of what the header's limit
+// allows, at no more than 41 bytes an entry.
+const maxPackBlobs = format.MaxHeader / 41 / 2
+
 // add puts a blob into one of the open packs and returns the pack if it is full
 // now. fresh makes an empty pack.
 func (p *packer) add(h format.BlobHandle, sealed []byte, length uint32, fresh func() *pack) *pack {
@@ -66,7 +70,7 @@ func (p *packer) add(h format.BlobHandle, sealed []byte, length uint32, fresh fu
 	}
 	s.open.add(h, sealed, length)
 	// What does not fit into the header does not fit into the pack.
-	if len(s.open.data) < p.target && format.HeaderLength(s.open.blobs) < format.MaxHeader/2 {
+	if len(s.open.data) < p.target && len(s.open.blobs) < maxPackBlobs {
 		return nil
 	}
 	full := s.open
