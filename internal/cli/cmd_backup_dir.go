@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
 	"github.com/keepsake-backup/keepsake/internal/progress"
@@ -233,15 +234,9 @@ func (a *app) showBackupDir(s archiver.Summary, took float64) {
 		return
 	}
 	a.printf("Snapshot %s: %s, %s.\n", s.Snapshot.Short(), progress.Count(int64(s.TotalFilesProcessed), "file", "files"), progress.Size(int64(s.TotalBytesProcessed)))
-	a.printf("  %s new, %s changed, %s unmodified; added to the repository: %s (%s stored); %s\n", counted(s.FilesNew), counted(s.FilesChanged), counted(s.FilesUnmodified),
+	a.printf("  %s new, %s changed, %s unmodified; added to the repository: %s (%s stored); %s\n", humanize.Comma(int64(s.FilesNew)), humanize.Comma(int64(s.FilesChanged)), humanize.Comma(int64(s.FilesUnmodified)),
 		progress.Size(int64(s.DataAdded)), progress.Size(int64(s.DataAddedPacked)), progress.Took(time.Duration(took*float64(time.Second))))
 	if s.Problems > 0 {
 		a.printf("  Not complete: %s could not be read, see above.\n", progress.Count(s.Problems, "thing", "things"))
 	}
-}
-
-// counted is a bare number for people.
-func counted(n uint64) string {
-	number, _, _ := strings.Cut(progress.Count(int64(n), "", "")+" ", " ")
-	return number
 }

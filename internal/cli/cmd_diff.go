@@ -66,7 +66,7 @@ type diffSide struct {
 }
 
 type diffStatistics struct {
-	MessageType    string   `json:"message_type"` // "statistics"
+	MessageType    string   `json:"message_type"`    // "statistics"
 	SourceSnapshot string   `json:"source_snapshot"` // as it was given
 	TargetSnapshot string   `json:"target_snapshot"`
 	ChangedFiles   int      `json:"changed_files"`
