@@ -50,9 +50,9 @@ type slot struct {
 	open *pack
 }
 
-// maxPackBlobs is how many blobs a pack may hold: half of what the header's limit
-// allows, at no more than 41 bytes an entry.
-const maxPackBlobs = format.MaxHeader / 41 / 2
+// maxPackBlobs is how many blobs a pack may hold: as many as an index file names.
+// It is reached by blobs below 300 bytes, whose headers would else outgrow them.
+const maxPackBlobs = indexBlobs
 
 // add puts a blob into one of the open packs and returns the pack if it is full
 // now. fresh makes an empty pack.
@@ -69,7 +69,6 @@ func (p *packer) add(h format.BlobHandle, sealed []byte, length uint32, fresh fu
 		s.open = fresh()
 	}
 	s.open.add(h, sealed, length)
-	// What does not fit into the header does not fit into the pack.
 	if len(s.open.data) < p.target && len(s.open.blobs) < maxPackBlobs {
 		return nil
 	}
@@ -136,10 +135,6 @@ func (w *Writer) savePack(ctx context.Context, p *pack) error {
 	}
 	blobs := slices.Clone(p.blobs)
 	w.recycle(p)
-	if err := w.index.AddPack(id, blobs); err != nil {
-		return err
-	}
-	w.forgetPending(blobs)
 	w.stats.packs.Add(1)
 	w.stats.stored.Add(size)
 	return w.checkpoint.add(ctx, format.PackBlobs{Pack: id, Blobs: blobs})
