@@ -10,7 +10,11 @@ PACKAGES := libimobiledevice-utils libusbmuxd-tools libplist-utils sqlite3 ffmpe
 BENCH_PACKAGES := hyperfine
 # Packages whose goroutines meet; raced in CI.
 RACED    := ./internal/framing ./internal/plist ./usbmux ./lockdown ./afc ./notificationproxy ./heartbeat ./powerassertion \
-            ./devicelink ./mobilebackup2/... ./device ./backup ./restore ./virtualphone ./virtualphone/internal/backupagent ./virtualphone/internal/fault
+            ./devicelink ./mobilebackup2/... ./device ./backup ./restore ./virtualphone ./virtualphone/internal/backupagent ./virtualphone/internal/fault \
+            ./repository/archiver ./repository/restorer ./repository/treewalk ./repository/internal/index \
+            ./repository/backend/cache ./repository/backend/retry ./repository/backend/local ./repository/backend/rest
+# Of the engine, the tests in which several meet.
+RACED_ENGINE := EightWriters|Lock|Waiting|Prune|Copy|Stalls|KeyChange
 FUZZTIME ?= 60s
 # Tests make and throw away many small files: in memory where there is room.
 TESTTMP  := $(shell [ -w /dev/shm ] && [ "$$(df -Pk /dev/shm | awk 'NR==2{print $$4}')" -gt 6000000 ] && echo /dev/shm || echo "$${TMPDIR:-/tmp}")
@@ -31,6 +35,7 @@ test: deps ## run every test
 
 race: deps ## run the tests of the concurrent packages under the race detector
 	TMPDIR=$(TESTTMP) CGO_ENABLED=1 $(GO) test -race -timeout 10m $(RACED)
+	TMPDIR=$(TESTTMP) CGO_ENABLED=1 $(GO) test -race -timeout 10m -run '$(RACED_ENGINE)' ./repository
 
 lint: vet ## gofmt, vet for three systems, staticcheck
 	@files=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \
