@@ -240,7 +240,7 @@ func (c *checker) checkTrees(ctx context.Context) error {
 		return err
 	}
 	for id, err := range broken {
-		c.damage("snapshot "+id.String(), err)
+		c.damage("snapshot "+id.String(), cause(err))
 	}
 	w := c.s.newWalk(c.x, c.checkTree)
 	for _, sn := range good {

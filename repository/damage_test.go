@@ -896,6 +896,26 @@ func TestForeignFiles(t *testing.T) {
 	}
 }
 
+// Where index files disagree about a pack, the one that is read first counts until
+// the index is made anew: then the pack's header does.
+func TestRebuildIndexAsksThePack(t *testing.T) {
+	healthy := resticPatient(t)
+	for range 10 { // which is first is left to chance
+		p := healthy.clone(t)
+		p.tell(t, p.dataPack(t), true, func(blobs []format.Blob) { blobs[0].ID, blobs[1].ID = blobs[1].ID, blobs[0].ID })
+		err := within(t.Context(), p.open(t), Exclusive, func(s *Session) error {
+			_, err := s.RebuildIndex(t.Context(), false, func(q Problem) { t.Error(q) })
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if damage, notices := p.diagnose(t, true); len(damage)+len(notices) > 0 {
+			t.Fatalf("%q, %q", damage, notices)
+		}
+	}
+}
+
 // What index files tell twice is nothing bad, if it is the same.
 func TestIndexedTwice(t *testing.T) {
 	p := resticPatient(t)

@@ -78,9 +78,11 @@ func newTinyBase(t *testing.T) *tinyBase {
 	b := &tinyBase{memory.New(), memory.New(), map[format.ID]files{}, nil}
 	r, other := initTiny(t, b.m), initTiny(t, b.second)
 	for i := range uint64(2) {
+		f := tinyFiles(i)
+		f["same/c"] = randomBytes(2, tinyPack+1000) // a pack of its own, which prune leaves alone
 		err := within(t.Context(), r, Shared, func(s *Session) error {
-			id, err := backupFiles(t.Context(), s, tinyFiles(i), time.Date(2026, 1, 1+int(i), 0, 0, 0, 0, time.UTC))
-			b.versions[id] = tinyFiles(i)
+			id, err := backupFiles(t.Context(), s, f, time.Date(2026, 1, 1+int(i), 0, 0, 0, 0, time.UTC))
+			b.versions[id] = f
 			b.ids = append(b.ids, id)
 			return err
 		})
@@ -454,6 +456,13 @@ func mishaps(events []fault.Event, loads []loadCall, saved int64) []mishap {
 			case fault.Save:
 				f.Effect = fault.Lose
 				add(named, f, "%s is lost", what)
+			case fault.Remove:
+				f.Effect = fault.Lose
+				want := either
+				if k.t == backend.IndexFile { // packs go that it names
+					want = named
+				}
+				add(want, f, "%s is lost", what)
 			case fault.Stat, fault.List:
 				f.Effect, f.Times, f.Bytes = fault.Resize, fault.Always, 1
 				add(either, f, "%s tells one byte more", what)

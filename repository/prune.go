@@ -601,25 +601,25 @@ func (s *Session) rewriteIndex(ctx context.Context, x *index.Index, without map[
 	if err := s.writeIndex(ctx, x, func(pack format.ID) bool { return moved[pack] }); err != nil {
 		return err
 	}
-	return s.removeIndexes(ctx, old)
+	return s.removeSurely(ctx, backend.IndexFile, old)
 }
 
-// removeIndexes removes index files and makes sure that they are gone: packs that
-// only they name may go next.
-func (s *Session) removeIndexes(ctx context.Context, ids []format.ID) error {
+// removeSurely removes files and makes sure that they are gone: packs that only
+// an index file names may go after it.
+func (s *Session) removeSurely(ctx context.Context, t backend.FileType, ids []format.ID) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	if err := s.removeAll(ctx, backend.IndexFile, ids); err != nil {
+	if err := s.removeAll(ctx, t, ids); err != nil {
 		return err
 	}
-	left, err := s.r.list(ctx, backend.IndexFile)
+	left, err := s.r.list(ctx, t)
 	if err != nil {
 		return err
 	}
 	for _, id := range ids {
 		if _, ok := left[id]; ok {
-			return fmt.Errorf("remove index %v: the store says that it did, and still has it", id)
+			return fmt.Errorf("remove %v %v: the store says that it did, and still has it", t, id)
 		}
 	}
 	return nil

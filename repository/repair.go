@@ -171,7 +171,7 @@ func (s *Session) replaceIndex(ctx context.Context, x *index.Index, without map[
 	if err := s.writeIndex(ctx, x, func(pack format.ID) bool { return !without[pack] }); err != nil {
 		return err
 	}
-	if err := s.removeIndexes(ctx, slices.Collect(maps.Keys(files))); err != nil {
+	if err := s.removeSurely(ctx, backend.IndexFile, slices.Collect(maps.Keys(files))); err != nil {
 		return err
 	}
 	s.forgetIndex()
@@ -453,7 +453,7 @@ func (s *Session) RepairSnapshots(ctx context.Context, from *Session, report fun
 		if _, err := s.CopyFrom(ctx, from, others[i:i+1], nil); err != nil {
 			return fail(err)
 		}
-		if err := s.removeAll(ctx, backend.SnapshotFile, []format.ID{id}); err != nil {
+		if err := s.removeSurely(ctx, backend.SnapshotFile, []format.ID{id}); err != nil {
 			return fail(err)
 		}
 		stats.Snapshots++
