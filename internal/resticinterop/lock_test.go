@@ -68,7 +68,7 @@ func TestLock_ours(t *testing.T) {
 	for _, args := range [][]string{{"snapshots"}, {"backup", self}, {"check"}, {"forget", "latest"}, {"prune"}, {"restore", "latest", "--target", t.TempDir()}} {
 		r.call(restic, args...).refused(t, 1, "unable to create lock", fmt.Sprintf("locked exclusively by PID %d on keepsake-", alone.cmd.Process.Pid))
 	}
-	r.call(keepsake, "snapshots").refused(t, 11, fmt.Sprintf("exclusive lock"), fmt.Sprintf("process %d ", alone.cmd.Process.Pid))
+	r.call(keepsake, "snapshots").refused(t, 11, "exclusive lock", fmt.Sprintf("process %d ", alone.cmd.Process.Pid))
 	r.run(t, restic, "snapshots", "--no-lock")
 	r.run(t, keepsake, "snapshots", "--no-lock")
 	alone.finish()
@@ -107,7 +107,7 @@ func TestLock_theirs(t *testing.T) {
 	check := r.call(restic, "check", "--read-data", "--limit-download", "1").start(t)
 	check.until("locks the repository", func() bool { return len(r.files(t, "locks")) > 0 })
 	time.Sleep(300 * time.Millisecond)
-	whose[1] = fmt.Sprintf("exclusive lock")
+	whose[1] = "exclusive lock"
 	for _, args := range [][]string{{"snapshots"}, {"backup-dir", self}, {"check"}, {"restore-files", "latest", "--target", t.TempDir()}, {"forget", "latest"}} {
 		r.call(keepsake, args...).refused(t, 11, append(whose, fmt.Sprintf("process %d ", check.cmd.Process.Pid))...)
 	}
@@ -307,4 +307,25 @@ func TestLock_pruneWaits(t *testing.T) {
 	r.run(t, restic, "snapshots")
 	theirs.finish()
 	r.check(t, "prune that gave up")
+}
+
+// A prune by restic that was killed while it wrote packs anew: we take the lock
+// away, find nothing missing, and finish its work.
+func TestLock_theirPruneKilled(t *testing.T) {
+	t.Parallel()
+	r := kinds[1].make(t)
+	first := r.backup(t, restic, before(t).dir)
+	second := r.backup(t, restic, after(t).dir)
+	r.run(t, restic, "forget", first)
+	packs := len(r.files(t, "data"))
+	prune := r.call(restic, "prune", "--max-unused", "0", "--limit-upload", "1000").start(t)
+	prune.until("writes a pack", func() bool { return len(r.files(t, "data")) > packs })
+	prune.signal(os.Kill)
+	prune.ends(-1)
+	r.call(keepsake, "snapshots").refused(t, 11, "keepsake unlock", fmt.Sprintf("process %d ", prune.cmd.Process.Pid))
+	r.run(t, keepsake, "unlock")
+	r.check(t, "restic prune was killed")
+	r.run(t, keepsake, "prune", "--max-unused", "0")
+	r.check(t, "prune after that")
+	r.restores(t, restic, second, after(t).files)
 }

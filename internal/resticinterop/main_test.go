@@ -36,6 +36,8 @@ func TestMain(m *testing.M) {
 		os.Exit(cli.Main())
 	case roleHold:
 		os.Exit(holdMain())
+	case roleTree, roleList:
+		os.Exit(goldenMain(role))
 	default:
 		fmt.Fprintf(os.Stderr, "%s=%s: no such role\n", roleVariable, role)
 		os.Exit(2)

@@ -15,7 +15,8 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/crypto/poly1305" //nolint:staticcheck // the format asks for it
+	//lint:ignore SA1019 the repository format is defined with Poly1305-AES
+	"golang.org/x/crypto/poly1305"
 	"golang.org/x/crypto/scrypt"
 )
 
@@ -89,7 +90,7 @@ func (f *keyFile) userKey(password string) (*sealKey, error) {
 }
 
 // onlyKey reads the one key file of a repository and the master key in it.
-func onlyKey(t testing.TB, dir string) (path string, f keyFile, master []byte) {
+func onlyKey(t testing.TB, dir, password string) (path string, f keyFile, master []byte) {
 	t.Helper()
 	files, err := filepath.Glob(dir + "/keys/*")
 	if err != nil || len(files) != 1 {
@@ -114,9 +115,9 @@ func onlyKey(t testing.TB, dir string) (path string, f keyFile, master []byte) {
 
 // makeCheap replaces the only key file of a repository by one with the same
 // password and master key that opens in no time. Each command opens it again.
-func makeCheap(t testing.TB, dir string) {
+func makeCheap(t testing.TB, dir, password string) {
 	t.Helper()
-	path, f, master := onlyKey(t, dir)
+	path, f, master := onlyKey(t, dir, password)
 	f.N = 1 << 4
 	user, err := f.userKey(password)
 	if err != nil {
@@ -147,7 +148,7 @@ type lock struct {
 // plant puts a lock into a repository, and returns its file's name.
 func plant(t testing.TB, dir string, l lock) string {
 	t.Helper()
-	_, _, master := onlyKey(t, dir)
+	_, _, master := onlyKey(t, dir, password)
 	var m struct {
 		MAC struct {
 			K []byte `json:"k"`

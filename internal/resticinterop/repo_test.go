@@ -3,10 +3,13 @@
 package resticinterop
 
 import (
+	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -14,33 +17,63 @@ import (
 type repo struct {
 	dir   string
 	cache string // of restic, see call
+	env   []string
 }
 
-// maker is a way to make a repository.
+// kind is a way to make a repository.
 type kind struct {
 	name string
 	by   program
 	args []string
+	// Made once, since that takes a while on purpose, and copied for each test: two,
+	// so that there are such with different keys.
+	templates [2]func() (string, error)
 }
 
 // kinds are all repositories that there are: ours, and both formats of restic's.
-var kinds = []kind{
-	{"ours", keepsake, []string{"init"}},
-	{"restic's", restic, []string{"init"}},
-	{"restic's of format 1", restic, []string{"init", "--repository-version", "1"}},
+var kinds = []*kind{
+	{name: "ours", by: keepsake, args: []string{"init"}},
+	{name: "restic's", by: restic, args: []string{"init"}},
+	{name: "restic's of format 1", by: restic, args: []string{"init", "--repository-version", "1"}},
+}
+
+func init() {
+	for i, k := range kinds {
+		for j := range k.templates {
+			k.templates[j] = sync.OnceValues(func() (string, error) {
+				dir := fmt.Sprintf("%s/template%d%d", shared.dir, i, j)
+				out, err := call{who: k.by, args: k.args, repo: dir}.command(context.Background()).CombinedOutput()
+				if err != nil {
+					err = fmt.Errorf("make a repository: %w\n%s", err, out)
+				}
+				return dir, err
+			})
+		}
+	}
 }
 
 // make makes a repository whose password costs nothing.
-func (k kind) make(t testing.TB) repo {
+func (k *kind) make(t testing.TB) repo { return k.makeOf(t, 0) }
+
+// makeAnother is make with another key, ID and chunker.
+func (k *kind) makeAnother(t testing.TB) repo { return k.makeOf(t, 1) }
+
+func (k *kind) makeOf(t testing.TB, template int) repo {
 	t.Helper()
+	dir, err := k.templates[template]()
+	if err != nil {
+		t.Fatal(err)
+	}
 	r := repo{dir: filepath.Join(t.TempDir(), "repo")}
-	r.run(t, k.by, k.args...)
-	makeCheap(t, r.dir)
+	if err := os.CopyFS(r.dir, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	makeCheap(t, r.dir, password)
 	return r
 }
 
 func (r repo) call(who program, args ...string) call {
-	return call{who: who, args: args, repo: r.dir, cache: r.cache}
+	return call{who: who, args: args, repo: r.dir, cache: r.cache, env: r.env}
 }
 
 func (r repo) run(t testing.TB, who program, args ...string) string {
@@ -58,12 +91,13 @@ func (r repo) backup(t testing.TB, who program, dir string, args ...string) stri
 
 // backupSummary is the last line of a backup.
 type backupSummary struct {
-	MessageType string `json:"message_type"`
-	SnapshotID  string `json:"snapshot_id"`
-	FilesNew    int    `json:"files_new"`
-	DataBlobs   int    `json:"data_blobs"`
-	TreeBlobs   int    `json:"tree_blobs"`
-	Problems    int    `json:"problems"`
+	MessageType     string `json:"message_type"`
+	SnapshotID      string `json:"snapshot_id"`
+	FilesNew        int    `json:"files_new"`
+	FilesUnmodified int    `json:"files_unmodified"`
+	DataBlobs       int    `json:"data_blobs"`
+	TreeBlobs       int    `json:"tree_blobs"`
+	Problems        int    `json:"problems"`
 }
 
 func summaryOf(t testing.TB, output string) backupSummary {

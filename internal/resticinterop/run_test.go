@@ -57,8 +57,7 @@ type result struct {
 	code           int
 }
 
-func (c call) command(ctx context.Context, t testing.TB) *exec.Cmd {
-	t.Helper()
+func (c call) command(ctx context.Context) *exec.Cmd {
 	path, args := "restic", c.args
 	if c.who == restic && c.cache == "" {
 		args = append([]string{"--no-cache"}, args...)
@@ -82,7 +81,7 @@ func (c call) try(t testing.TB) result {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	cmd := c.command(ctx, t)
+	cmd := c.command(ctx)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()
@@ -141,7 +140,7 @@ type process struct {
 // start runs c beside the test, with a pipe as standard input.
 func (c call) start(t testing.TB) *process {
 	t.Helper()
-	cmd := c.command(context.WithoutCancel(t.Context()), t)
+	cmd := c.command(context.WithoutCancel(t.Context()))
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)

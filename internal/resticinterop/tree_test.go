@@ -71,6 +71,8 @@ func sources(t testing.TB) [2]source {
 type treeSize struct {
 	small int // files of up to 4 KiB
 	scale int // 1: large files have megabytes; 100: a hundredth of that
+	// anybody can restore it: there is nothing that takes root.
+	anybody bool
 }
 
 // makeTree fills dir, which must not be there, with what is hard to back up.
@@ -100,6 +102,8 @@ func (m *maker) keep(err error) {
 		m.err = err
 	}
 }
+
+func (m *maker) asRoot() bool { return os.Geteuid() == 0 && !m.size.anybody }
 
 func (m *maker) path(name string) string { return m.dir + "/" + name }
 func (m *maker) folder(name string)      { m.keep(os.MkdirAll(m.path(name), 0o755)) }
@@ -150,7 +154,7 @@ func (m *maker) kinds() {
 	}
 	m.keep(os.Link(m.path("kinds/nothing"), m.path("kinds/second name")))
 	m.keep(unix.Mkfifo(m.path("kinds/fifo"), 0o640))
-	if os.Geteuid() == 0 {
+	if m.asRoot() {
 		m.keep(unix.Mknod(m.path("kinds/null"), unix.S_IFCHR|0o666, int(unix.Mkdev(1, 3))))
 		m.keep(unix.Mknod(m.path("kinds/loop"), unix.S_IFBLK|0o600, int(unix.Mkdev(7, 200))))
 		m.keep(os.Lchown(m.path("kinds/dangling"), 1234, 5678))
@@ -166,10 +170,10 @@ func (m *maker) kinds() {
 func (m *maker) modes() {
 	m.folder("modes")
 	for _, mode := range []fs.FileMode{0o600, 0o755, 0o444, 0o000, 0o755 | fs.ModeSetuid, 0o755 | fs.ModeSetgid, 0o777 | fs.ModeSticky} {
-		if os.Geteuid() != 0 && mode&0o400 == 0 {
-			continue // its owner could not read it
-		}
 		for _, kind := range []string{"file", "folder"} {
+			if !m.asRoot() && (mode&0o400 == 0 || kind == "folder" && mode&0o700 != 0o700) {
+				continue // its owner could not read it, or not remove it afterwards
+			}
 			path := m.path(fmt.Sprintf("modes/%s %v", kind, mode))
 			if kind == "file" {
 				m.keep(os.WriteFile(path, []byte("mode"), 0o600))
@@ -177,7 +181,7 @@ func (m *maker) modes() {
 				m.keep(os.Mkdir(path, 0o700))
 				m.keep(os.WriteFile(path+"/inside", []byte("inside"), 0o600))
 			}
-			if os.Geteuid() == 0 {
+			if m.asRoot() {
 				m.keep(os.Chown(path, 1000, 4294967294))
 			}
 			m.keep(os.Chmod(path, mode))
@@ -247,7 +251,7 @@ func (m *maker) times() {
 		return err
 	}))
 	for i, path := range slices.Backward(paths) {
-		at := time.Unix(1_200_000_000+int64(i)*1000, int64(m.r.IntN(1e9)))
+		at := time.Unix(1_500_000_000+int64(i)*1000, int64(m.r.IntN(1e9)))
 		if i%97 == 3 {
 			at = time.Unix(-int64(i)*1_000_000, 5)
 		}

@@ -21,11 +21,14 @@ func TestWrite(t *testing.T) {
 				w := &writing{T: t, repo: k.make(t), kind: k, who: who}
 				w.backup()
 				w.index()
-				w.keys()
+				if k != kinds[2] { // keys are the same in both formats
+					w.keys()
+				}
 				w.tag()
 				w.copies()
 				w.forget()
 				w.recover()
+				w.migrate()
 			})
 		}
 	}
@@ -35,7 +38,7 @@ func TestWrite(t *testing.T) {
 type writing struct {
 	*testing.T
 	repo
-	kind          kind
+	kind          *kind
 	who           program
 	first, second string // snapshots of before, by the maker, and of after, by who
 }
@@ -101,7 +104,7 @@ func (w *writing) keys() {
 		}
 	}
 	w.do("key", "add", "--new-password-file", second)
-	opens(second, true)
+	w.repo.run(w.T, w.who.other(), "snapshots", "--password-file", second)
 	w.do("key", "passwd", "--password-file", second, "--new-password-file", third)
 	opens(second, false)
 	opens(third, true)
@@ -142,7 +145,7 @@ func (w *writing) tag() {
 func (w *writing) copies() {
 	chain := []repo{w.repo}
 	for _, by := range []program{w.kind.by.other(), w.kind.by} {
-		from, to := chain[len(chain)-1], kinds[slices.IndexFunc(kinds, func(k kind) bool { return k.by == by })].make(w.T)
+		from, to := chain[len(chain)-1], kinds[slices.IndexFunc(kinds, func(k *kind) bool { return k.by == by })].makeAnother(w.T)
 		chain = append(chain, to)
 		copy := []string{"copy", "--from-repo", from.dir, "--from-password-file", write(w.T, w.TempDir()+"/pw", password)}
 		to.run(w.T, w.who, copy...)
@@ -156,14 +159,33 @@ func (w *writing) copies() {
 			sameLines(w.T, string(who)+" copies once more", to.files(w.T, "snapshots"), want)
 		}
 	}
-	last := chain[2]
-	for _, s := range last.snapshots(w.T, w.who) {
+	w.readCopy(chain[2])
+}
+
+// readCopy lets the other program read, in every way that it has, a repository
+// that was copied twice and then worked in: what was added went away again.
+func (w *writing) readCopy(r repo) {
+	var first, second string
+	for _, s := range r.snapshots(w.T, w.who) {
 		if slices.Equal(s.Tags, []string{"kept"}) {
-			last.restores(w.T, w.who.other(), s.ID, after(w.T).files)
+			second = s.ID[:8]
 		} else {
-			last.restores(w.T, w.who.other(), s.ID, before(w.T).files)
+			first = s.ID[:8]
 		}
 	}
+	odd := w.TempDir()
+	if err := makeTree(odd+"/tree", treeSize{small: 50, scale: 3}); err != nil {
+		w.Fatal(err)
+	}
+	extra := r.backup(w.T, w.who, odd)
+	r.run(w.T, w.who, "forget", extra)
+	r.run(w.T, w.who, "prune", "--max-unused", "0")
+	if w.kind.by == w.who {
+		w.Run("copy of a copy", func(t *testing.T) { readAll(t, r, w.who.other(), first, second) })
+		return
+	}
+	r.restores(w.T, w.who.other(), first, before(w.T).files)
+	r.restores(w.T, w.who.other(), second, after(w.T).files)
 }
 
 // forget, and prune to the last byte: what the other snapshot needs stays.
@@ -217,4 +239,48 @@ func (w *writing) recover() {
 		w.Errorf("after forget --keep-last 1: %+v, want %s", left, third)
 	}
 	w.restores(w.T, w.who.other(), third, before(w.T).files)
+}
+
+// migrate is a command of restic's: format 1 becomes format 2, and is worked in.
+func (w *writing) migrate() {
+	if w.kind != kinds[2] {
+		return
+	}
+	w.repo.run(w.T, restic, "migrate", "upgrade_repo_v2")
+	id := w.repo.backup(w.T, w.who, after(w.T).dir, "--host", "h", "--compression", "max")
+	w.check(w.T, "format 2")
+	w.restores(w.T, w.who.other(), id, after(w.T).files)
+	var config struct{ Version int }
+	if err := json.Unmarshal([]byte(w.repo.run(w.T, keepsake, "cat", "config")), &config); err != nil || config.Version != 2 {
+		w.Errorf("after migrate: version %d, %v", config.Version, err)
+	}
+}
+
+// A repository that is made to cut like another cuts like it, whoever made either.
+func TestInit_copyChunkerParams(t *testing.T) {
+	for _, who := range both {
+		t.Run(string(who), func(t *testing.T) {
+			t.Parallel()
+			from, dir := kinds[0].make(t), t.TempDir()
+			if who == keepsake {
+				from = kinds[1].make(t)
+			}
+			to := repo{dir: dir + "/repo"}
+			to.run(t, who, "init", "--copy-chunker-params", "--from-repo", from.dir, "--from-password-file", write(t, dir+"/pw", password))
+			var configs [2]struct {
+				Version           int    `json:"version"`
+				ID                string `json:"id"`
+				ChunkerPolynomial string `json:"chunker_polynomial"`
+			}
+			for i, r := range []repo{from, to} {
+				out := r.run(t, who.other(), "cat", "config")
+				if err := json.Unmarshal([]byte(out), &configs[i]); err != nil {
+					t.Fatalf("%v: %s", err, out)
+				}
+			}
+			if a, b := configs[0], configs[1]; a.ChunkerPolynomial != b.ChunkerPolynomial || len(a.ChunkerPolynomial) != 14 || a.ID == b.ID || a.Version != b.Version {
+				t.Errorf("a copy of %+v is %+v", a, b)
+			}
+		})
+	}
 }
