@@ -330,7 +330,8 @@ func (c *checker) readPacks(ctx context.Context, sizes map[format.ID]int64) erro
 		}
 	}
 	c.count(func(s *CheckStats) { s.ToRead = len(todo) })
-	g, ctx := errgroup.WithContext(ctx)
+	whole := ctx
+	g, ctx := errgroup.WithContext(whole)
 	g.SetLimit(max(c.s.r.o.Workers, min(c.s.r.connections(), 4)))
 	for _, n := range todo {
 		if ctx.Err() != nil {
@@ -346,7 +347,10 @@ func (c *checker) readPacks(ctx context.Context, sizes map[format.ID]int64) erro
 			return err
 		})
 	}
-	return g.Wait()
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	return context.Cause(whole) // which kept packs from being read
 }
 
 // verifyPack reads a pack of that size and compares everything in it with what

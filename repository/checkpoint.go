@@ -66,6 +66,13 @@ func (c *checkpoint) write(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// Only now: other runs of the session rely on what its index knows.
+	for _, p := range packs {
+		if err := c.w.index.AddPack(p.Pack, p.Blobs); err != nil {
+			return err
+		}
+		c.w.forgetPending(p.Blobs)
+	}
 	c.w.stats.indexes.Add(1)
 	c.mu.Lock()
 	c.saved = append(c.saved, id)

@@ -171,8 +171,8 @@ func planWindow(x *index.Index, blobs []format.BlobHandle, first int) (*window, 
 }
 
 // loadWindow does the reads of a window, in parallel.
-func (s *Session) loadWindow(ctx context.Context, w *window, each func(int, loaded) error) error {
-	group, ctx := errgroup.WithContext(ctx)
+func (s *Session) loadWindow(whole context.Context, w *window, each func(int, loaded) error) error {
+	group, ctx := errgroup.WithContext(whole)
 	group.SetLimit(max(s.r.o.Workers, min(s.r.connections(), 8)))
 	for i := range w.reads {
 		if ctx.Err() != nil {
@@ -180,7 +180,10 @@ func (s *Session) loadWindow(ctx context.Context, w *window, each func(int, load
 		}
 		group.Go(func() error { return s.load(ctx, w, &w.reads[i], each) })
 	}
-	return group.Wait()
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return context.Cause(whole) // which kept reads from being begun
 }
 
 func (s *Session) load(ctx context.Context, w *window, r *read, each func(int, loaded) error) error {

@@ -204,6 +204,10 @@ func (r *Repository) RemoveKey(ctx context.Context, id format.ID) error {
 	if id == r.keyID {
 		return fmt.Errorf("remove key %s: it is the one in use", id.Short())
 	}
+	// Somebody else may have removed the one in use: without it, this may be the last.
+	if _, err := r.loadKey(ctx, r.keyID); err != nil {
+		return fmt.Errorf("remove key %s: look whether key %s, the one in use, is still there: %w", id.Short(), r.keyID.Short(), err)
+	}
 	return r.be.Remove(ctx, backend.Handle{Type: backend.KeyFile, Name: id.String()})
 }
 

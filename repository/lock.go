@@ -122,6 +122,7 @@ type heldLock struct {
 	exclusive bool
 
 	id      format.ID    // of the file now
+	left    []format.ID  // files of before that could not be removed
 	written atomic.Int64 // when, by the wall clock, in nanoseconds since 1970
 
 	stop func() // ends the refreshing and waits for it
@@ -228,31 +229,49 @@ func (r *Repository) conflict(ctx context.Context, alone bool, own format.ID) er
 
 // Locks lists the locks of all who work here.
 func (r *Repository) Locks(ctx context.Context) ([]LockInfo, error) {
+	const attempts = 20
+	for range attempts {
+		locks, vanished, err := r.readLocks(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if !vanished {
+			return locks, nil
+		}
+		// One who refreshed his lock between the listing and the reading has it
+		// under a name that was not listed.
+	}
+	return nil, fmt.Errorf("read locks: they changed while they were read, %d times", attempts)
+}
+
+// readLocks reads the locks that a listing names, and tells whether one of them
+// was gone by then.
+func (r *Repository) readLocks(ctx context.Context) (locks []LockInfo, vanished bool, err error) {
 	files, err := r.list(ctx, backend.LockFile)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	var locks []LockInfo
 	for id, size := range files {
 		if size == 0 {
 			continue // what a full disk leaves; restic passes over them, too
 		}
 		json, err := r.loadUnpacked(ctx, backend.LockFile, id)
 		if errors.Is(err, backend.ErrNotExist) {
-			continue // refreshed or released meanwhile
+			vanished = true // refreshed or released meanwhile
+			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("read locks: %w", err)
+			return nil, false, fmt.Errorf("read locks: %w", err)
 		}
 		l, err := format.DecodeLock(json)
 		if err != nil {
-			return nil, fmt.Errorf("read lock %s: %w", id.Short(), err)
+			return nil, false, fmt.Errorf("read lock %s: %w", id.Short(), err)
 		}
 		info := LockInfo{ID: id, Lock: *l}
 		info.Stale = time.Since(l.Time) > r.times.stale || r.holderGone(l)
 		locks = append(locks, info)
 	}
-	return locks, nil
+	return locks, vanished, nil
 }
 
 // holderGone tells whether the process that took a lock on this machine has
@@ -368,7 +387,14 @@ func (l *heldLock) refresh(ctx context.Context) error {
 	if err := l.write(ctx); err != nil {
 		return err
 	}
-	return l.r.removeLock(ctx, old)
+	// Also when the session ends just now: nobody else removes it while we live.
+	ctx, cancel := detached(ctx, l.r.times.goodbye)
+	defer cancel()
+	err := l.r.removeLock(ctx, old)
+	if err != nil {
+		l.left = append(l.left, old)
+	}
+	return err
 }
 
 // keep refreshes the lock until release. The context that it returns ends when
@@ -420,8 +446,10 @@ func (l *heldLock) release(ctx context.Context) error {
 func (l *heldLock) remove(ctx context.Context) error {
 	ctx, cancel := detached(ctx, l.r.times.goodbye)
 	defer cancel()
-	if err := l.r.removeLock(ctx, l.id); err != nil {
-		return fmt.Errorf("remove lock: %w", err)
+	for _, id := range append(l.left, l.id) {
+		if err := l.r.removeLock(ctx, id); err != nil {
+			return fmt.Errorf("remove lock: %w", err)
+		}
 	}
 	return nil
 }

@@ -206,10 +206,20 @@ func (p *pruner) present(x *index.Index, sizes map[format.ID]int64, needed func(
 
 var errRustic = errors.New("rustic has marked packs that it means to delete, and may still recover: run \"rustic prune\" to its end first")
 
+// allSnapshots gives every snapshot that was listed. Beside the lock nobody
+// removes one: if the store has not got it a moment later, it is not to be trusted.
+func allSnapshots(ctx context.Context, s *Session) ([]Snapshot, error) {
+	snapshots, err := s.Snapshots(ctx)
+	if err == nil && len(snapshots) != len(s.names) {
+		err = fmt.Errorf("%d snapshots are listed and %d are there: nothing is removed; start again", len(s.names), len(snapshots))
+	}
+	return snapshots, err
+}
+
 // findUsed walks all snapshots. Whatever cannot be loaded ends it: nothing is
 // removed on half knowledge.
 func (p *pruner) findUsed(ctx context.Context, s *Session) error {
-	snapshots, err := s.Snapshots(ctx)
+	snapshots, err := allSnapshots(ctx, s)
 	if err != nil {
 		return err
 	}
@@ -515,7 +525,7 @@ const tempAge = 24 * time.Hour
 // keepNew looks at the snapshots that came since prepare. A pack that goes and
 // holds the only copy of what they need stays.
 func (p *pruner) keepNew(ctx context.Context, s *Session, x *index.Index) error {
-	snapshots, err := s.Snapshots(ctx)
+	snapshots, err := allSnapshots(ctx, s)
 	if err != nil {
 		return err
 	}

@@ -193,7 +193,7 @@ func (s *Session) forgetIndex() {
 // there and could not be read: another day it may be. It needs to be alone. packs
 // comes from CheckStats.DamagedPacks. report is told what is lost.
 func (s *Session) RepairPacks(ctx context.Context, packs []format.ID, from *Session, report func(Problem)) (RepairStats, error) {
-	p := &packRepair{s: s, from: from, report: report, lost: map[format.BlobHandle]bool{}, bad: map[format.ID]bool{}}
+	p := &packRepair{s: s, from: from, report: report, lost: map[format.BlobHandle]bool{}, saved: map[format.BlobHandle]bool{}, bad: map[format.ID]bool{}}
 	if s.mode != Exclusive {
 		return p.stats, fmt.Errorf("repair packs: %w", errNotAlone)
 	}
@@ -214,6 +214,8 @@ type packRepair struct {
 	w       *Writer
 	bad     map[format.ID]bool
 	keep    []format.ID                // damaged packs with something that is nowhere else
+	stay    []format.ID                // damaged packs that may be read another day
+	saved   map[format.BlobHandle]bool // on their way into new packs
 	lost    map[format.BlobHandle]bool // looked for in vain
 }
 
@@ -253,6 +255,9 @@ func (p *packRepair) save(ctx context.Context, sizes map[format.ID]int64) error 
 			return err
 		}
 	}
+	for _, id := range p.stay { // until here they were bad: no place to leave a blob of another one
+		delete(p.bad, id)
+	}
 	// Taken now: the index is written when the rescued blobs are durable.
 	if err := p.w.Flush(ctx); err != nil {
 		return err
@@ -289,7 +294,7 @@ func (p *packRepair) pack(ctx context.Context, n uint32, id format.ID, sizes map
 	}
 	lost, unread := false, false
 	for _, b := range packBlobs(p.x, n) {
-		if hasCopy(p.x, b.BlobHandle, func(pack format.ID) bool { return !p.bad[pack] }) {
+		if p.saved[b.BlobHandle] || hasCopy(p.x, b.BlobHandle, func(pack format.ID) bool { return !p.bad[pack] }) {
 			continue
 		}
 		if there {
@@ -298,6 +303,7 @@ func (p *packRepair) pack(ctx context.Context, n uint32, id format.ID, sizes map
 				if err := p.w.put(ctx, b.BlobHandle, plain); err != nil {
 					return err
 				}
+				p.saved[b.BlobHandle] = true
 				p.stats.BlobsSaved++
 				continue
 			}
@@ -314,7 +320,7 @@ func (p *packRepair) pack(ctx context.Context, n uint32, id format.ID, sizes map
 	}
 	switch {
 	case lost && unread:
-		delete(p.bad, id)
+		p.stay = append(p.stay, id)
 	case lost:
 		p.keep = append(p.keep, id)
 	}
@@ -341,6 +347,7 @@ func (p *packRepair) fetch(ctx context.Context, h format.BlobHandle) (bool, erro
 		var plain []byte
 		plain, err = p.from.Blob(ctx, h, nil)
 		if err == nil {
+			p.saved[h] = true
 			p.stats.BlobsFetched++
 			return true, p.w.put(ctx, h, plain)
 		}

@@ -33,11 +33,11 @@ type Writer struct {
 	cancel context.CancelCauseFunc
 	index  *index.Index
 
-	gate    sync.RWMutex   // held for reading while a job is handed in, for writing by Flush
-	jobs    chan job       // to the workers
-	running sync.WaitGroup // jobs handed in and not yet done
-	full    chan *pack     // to the savers
-	saving  sync.WaitGroup // packs handed in and not yet saved
+	gate    sync.RWMutex // held for reading while a job is handed in, for writing by Flush
+	jobs    chan job     // to the workers
+	running tally        // jobs handed in and not yet done
+	full    chan *pack   // to the savers
+	saving  tally        // packs handed in and not yet saved
 	group   *errgroup.Group
 
 	packers    [2]packer // by blob type
@@ -143,6 +143,9 @@ func (w *Writer) work(e *encoder) error {
 		select {
 		case j := <-w.jobs:
 			err := w.store(e, j)
+			if err != nil {
+				w.cancel(err) // before Flush hears that the job is done
+			}
 			w.finishJob(j)
 			if err != nil {
 				return err
@@ -158,6 +161,9 @@ func (w *Writer) save() error {
 		select {
 		case p := <-w.full:
 			err := w.savePack(w.ctx, p)
+			if err != nil {
+				w.cancel(err) // before Flush hears that the pack is done
+			}
 			w.saving.Done()
 			if err != nil {
 				return err
@@ -239,7 +245,7 @@ func (w *Writer) recycle(p *pack) {
 	}
 }
 
-// pending are the blobs of this run whose packs are not saved yet.
+// pending are the blobs of this run whose packs no index file names yet.
 type pending struct {
 	mu    sync.Mutex
 	blobs map[format.BlobHandle]struct{}
@@ -378,20 +384,39 @@ func (w *Writer) cutter(kind chunker.Kind) (chunker.Chunker, func(), error) {
 // headSize is how much of a file's beginning decides how it is cut, in bytes.
 const headSize = 512
 
+// readHead reads the first bytes of a file, with io.EOF if there are no more.
+// io.ReadFull would not tell a short file from one whose source broke off with
+// io.ErrUnexpectedEOF.
+func readHead(r io.Reader) ([]byte, error) {
+	head := make([]byte, headSize)
+	n, empty := 0, 0
+	for n < len(head) {
+		k, err := r.Read(head[n:])
+		n += k
+		if err != nil {
+			return head[:n], err
+		}
+		if empty++; k > 0 {
+			empty = 0
+		} else if empty >= 100 {
+			return head[:n], io.ErrNoProgress
+		}
+	}
+	return head, nil
+}
+
 // SaveFile reads r to its end, cuts it and stores the pieces. name decides,
 // with the first bytes, how it is cut; sizeHint is how many bytes are expected,
 // or -1. It returns when all has been read, with an error of r wrapped; the
 // pieces may still be on their way (Content.IDs).
 func (w *Writer) SaveFile(ctx context.Context, r io.Reader, name string, sizeHint int64) (*Content, error) {
 	c := &Content{w: w, done: make(chan struct{})}
-	head := make([]byte, headSize)
-	n, err := io.ReadFull(r, head)
-	head = head[:n]
+	head, err := readHead(r)
 	switch {
 	case err == nil:
 		r = io.MultiReader(bytes.NewReader(head), r)
-	case err == io.EOF || err == io.ErrUnexpectedEOF:
-		r, sizeHint = bytes.NewReader(head), int64(n)
+	case err == io.EOF:
+		r, sizeHint = bytes.NewReader(head), int64(len(head))
 	default:
 		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
@@ -506,15 +531,45 @@ func (w *Writer) Flush(ctx context.Context) error {
 	return nil
 }
 
+// tally counts work under way. Unlike with a sync.WaitGroup, one may stop waiting
+// while others go on adding.
+type tally struct {
+	mu   sync.Mutex
+	n    int
+	zero chan struct{} // closed when n is 0; nil if nobody waits
+}
+
+func (t *tally) Add(n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.n += n
+	if t.n == 0 && t.zero != nil {
+		close(t.zero)
+		t.zero = nil
+	}
+}
+
+func (t *tally) Done() { t.Add(-1) }
+
+// none gives a channel that is closed when nothing is under way.
+func (t *tally) none() <-chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.zero == nil {
+		t.zero = make(chan struct{})
+	}
+	zero := t.zero
+	if t.n == 0 {
+		close(zero)
+		t.zero = nil
+	}
+	return zero
+}
+
 // wait waits for work to be done, or for the end.
-func (w *Writer) wait(ctx context.Context, work *sync.WaitGroup) error {
-	done := make(chan struct{})
-	go func() {
-		work.Wait()
-		close(done)
-	}()
+func (w *Writer) wait(ctx context.Context, work *tally) error {
 	select {
-	case <-done:
+	case <-work.none():
 		if w.ctx.Err() != nil { // given up, not done
 			return w.failure()
 		}
@@ -532,13 +587,19 @@ func (w *Writer) Commit(ctx context.Context, sn *format.Snapshot) (format.ID, er
 	if err := w.Flush(ctx); err != nil {
 		return format.ID{}, err
 	}
-	if sn.Tree == nil || !w.Has(format.BlobHandle{ID: *sn.Tree, Type: format.TreeBlob}) {
+	if sn.Tree == nil {
+		return format.ID{}, errors.New("save snapshot: it has no tree")
+	}
+	if _, ok := w.index.Lookup(format.BlobHandle{ID: *sn.Tree, Type: format.TreeBlob}); !ok {
 		return format.ID{}, errors.New("save snapshot: its tree is not in the repository")
 	}
-	if err := w.checkpoint.arrived(ctx); err != nil {
+	both, cancel := w.both(ctx)
+	defer cancel()
+	if err := w.checkpoint.arrived(both); err != nil {
+		w.cancel(err) // else another attempt would not look again
 		return format.ID{}, err
 	}
-	return w.s.saveSnapshot(ctx, sn)
+	return w.s.saveSnapshot(both, sn)
 }
 
 // Close ends the run. What is durable stays; what is not is dropped. It returns

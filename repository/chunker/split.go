@@ -17,6 +17,13 @@ type Buffers interface {
 	Put(buf []byte)
 }
 
+// grower are Buffers that know that who waits for a longer buffer holds another
+// one meanwhile: when many do, there may never be one. Grow gives n bytes, or the
+// most that will ever be asked for instead.
+type grower interface {
+	Grow(ctx context.Context, n, most int) ([]byte, error)
+}
+
 const (
 	// readAhead is how much is read behind what the rule has looked at, when it
 	// looks at content. What lies behind the cut is copied.
@@ -200,7 +207,12 @@ func (s *splitter) grow() error {
 	} else if left > 0 {
 		n = left + int64(have)
 	}
-	buf, err := s.buffers.Get(s.ctx, int(min(n, int64(max(s.c.Max(), have)))))
+	most := max(s.c.Max(), have)
+	get := s.buffers.Get
+	if g, ok := s.buffers.(grower); ok {
+		get = func(ctx context.Context, n int) ([]byte, error) { return g.Grow(ctx, n, most) }
+	}
+	buf, err := get(s.ctx, int(min(n, int64(most))))
 	if err != nil {
 		return err
 	}
