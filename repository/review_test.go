@@ -219,18 +219,18 @@ func TestCancelledCheck(t *testing.T) {
 // A store that lost an index has lost it at the second attempt, too.
 func TestCommitAgain(t *testing.T) {
 	_, b, r := hookedRepo(t)
-	s := begin(t, r, Shared)
-	w, err := s.Writer(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer w.Close()
 	b.save = func(_ context.Context, h backend.Handle) error {
 		if h.Type == backend.IndexFile {
 			return errSwallow
 		}
 		return nil
 	}
+	s := begin(t, r, Shared)
+	w, err := s.Writer(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
 	tree, err := w.SaveTree(t.Context(), &format.Tree{})
 	if err != nil {
 		t.Fatal(err)
@@ -425,16 +425,17 @@ func TestFailedSaveIsNotCommitted(t *testing.T) {
 // A session that ends while its lock is refreshed leaves none behind.
 func TestSessionEndsDuringRefresh(t *testing.T) {
 	m, b, r := hookedRepo(t)
+	removing, ended := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	b.remove = func(ctx context.Context, h backend.Handle) error {
+		once.Do(func() { close(removing); <-ended; time.Sleep(10 * time.Millisecond) })
+		return ctx.Err()
+	}
 	s, err := r.Begin(t.Context(), Shared, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	removing := make(chan struct{})
-	var once sync.Once
-	b.remove = func(ctx context.Context, h backend.Handle) error {
-		once.Do(func() { close(removing); <-s.Context().Done(); time.Sleep(10 * time.Millisecond) })
-		return ctx.Err()
-	}
+	context.AfterFunc(s.Context(), func() { close(ended) })
 	<-removing
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
