@@ -68,7 +68,7 @@ type study struct {
 
 func run(ctx context.Context) error {
 	var b bench
-	flag.IntVar(&b.runs, "runs", 0, "runs of each program (default: 5 with the phone, 3 with the repository)")
+	flag.IntVar(&b.runs, "runs", 0, "runs of each program (default: 5 with the phone, 2 with the repository)")
 	flag.StringVar(&b.dir, "dir", "", "folder on the disk to measure (default: the system's for temporary files)")
 	flag.StringVar(&b.keepsake, "keepsake", "bin/keepsake", "the program to measure")
 	only := flag.String("only", "", "comma-separated studies or groups of them (default: phone and repository):\n"+b.studyNames())
@@ -211,7 +211,7 @@ func median(rs []result) result {
 			vs[i] = key(r)
 		}
 		slices.Sort(vs)
-		return vs[len(vs)/2]
+		return (vs[(len(vs)-1)/2] + vs[len(vs)/2]) / 2
 	}
 	return result{
 		wall: time.Duration(pick(func(r result) int64 { return int64(r.wall) })),

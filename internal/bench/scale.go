@@ -59,6 +59,7 @@ func openIndexRole(ctx context.Context, args []string) (err error) {
 	if err != nil {
 		return err
 	}
+	collectAsTheProgram()
 	began := time.Now()
 	r, err := repository.Open(ctx, be, secret.NewRepositoryPassword(password), repository.Options{})
 	if err != nil {
@@ -141,7 +142,7 @@ func (b *bench) indexOf(ctx context.Context, w *tabwriter.Writer, blobs int) (er
 	}
 	var loads, backups, resticBackups []result
 	var o opened
-	for range b.runsOr(3) {
+	for range b.runsOr(2) {
 		m, seen, err := b.openIndex(ctx, home, repo)
 		if err != nil {
 			return err

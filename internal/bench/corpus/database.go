@@ -139,8 +139,13 @@ func (m *maker) insert(db *database, n int) error {
 		return err
 	}
 	defer message.Close()
+	var date int64 // messages come in the order of their dates
+	if err := db.conn.QueryRowContext(m.ctx, "SELECT coalesce(max(date), 0) FROM message").Scan(&date); err != nil {
+		return err
+	}
 	m.words.plain = true
 	for range n {
+		date += 1 + m.random.Int64N(1<<32)
 		var key [16]byte
 		m.noise.Read(key[:]) // never fails
 		text := string(m.words.sentence(nil, 2+m.random.IntN(6)+m.random.IntN(40)))
@@ -148,7 +153,7 @@ func (m *maker) insert(db *database, n int) error {
 		body := append([]byte("\x04\x0bstreamtyped\x81\xe8\x03\x84\x01@\x84\x84\x84\x12NSAttributedString\x00\x84\x84\x08NSObject\x00\x85\x92\x84\x84\x84\x08NSString\x01"), text...)
 		noise := make([]byte, 40+m.random.IntN(400))
 		m.noise.Read(noise)
-		r, err := message.ExecContext(m.ctx, hex.EncodeToString(key[:]), text, m.random.IntN(300), "iMessage", m.random.Int64N(1<<50), append(body, noise...))
+		r, err := message.ExecContext(m.ctx, hex.EncodeToString(key[:]), text, m.random.IntN(300), "iMessage", date, append(body, noise...))
 		if err != nil {
 			return err
 		}
