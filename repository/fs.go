@@ -230,10 +230,13 @@ func (f *File) Seek(offset int64, whence int) (int64, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch whence {
+	case io.SeekStart:
 	case io.SeekCurrent:
 		offset += f.offset
 	case io.SeekEnd:
 		offset += f.size
+	default:
+		offset = -1
 	}
 	if offset < 0 {
 		return 0, &fs.PathError{Op: "seek", Path: f.node.Name, Err: fs.ErrInvalid}
@@ -273,7 +276,9 @@ func (f *File) WriteTo(w io.Writer) (int64, error) {
 	defer f.mu.Unlock()
 	written := int64(0)
 	if f.offset > 0 {
-		return io.Copy(w, struct{ io.Reader }{io.NewSectionReader(f, f.offset, f.size-f.offset)})
+		n, err := io.Copy(w, struct{ io.Reader }{io.NewSectionReader(f, f.offset, f.size-f.offset)})
+		f.offset += n
+		return n, err
 	}
 	blobs := make([]format.BlobHandle, len(f.node.Content))
 	for i, id := range f.node.Content {
