@@ -265,6 +265,10 @@ func (f *File) ReadAt(p []byte, offset int64) (int, error) {
 		if err != nil {
 			return read, &fs.PathError{Op: "read", Path: f.node.Name, Err: err}
 		}
+		if int64(len(data)) != f.ends[i]-start {
+			err := &DamageError{"data blob " + f.node.Content[i].String(), errors.New("the index has another length than the blob")}
+			return read, &fs.PathError{Op: "read", Path: f.node.Name, Err: err}
+		}
 		read += copy(p[read:], data[at-start:])
 	}
 	return read, nil

@@ -121,9 +121,9 @@ type heldLock struct {
 	r         *Repository
 	exclusive bool
 
-	id      format.ID    // of the file now
-	left    []format.ID  // files of before that could not be removed
-	written atomic.Int64 // when, by the wall clock, in nanoseconds since 1970
+	id      format.ID                 // of the file now
+	left    []format.ID               // files of before that could not be removed
+	written atomic.Pointer[time.Time] // when
 
 	stop func() // ends the refreshing and waits for it
 }
@@ -343,10 +343,12 @@ func (r *Repository) removeLock(ctx context.Context, id format.ID) error {
 	return err
 }
 
-// age is how long ago the lock was written, by the wall clock: a machine that
-// slept has lost its lock.
+// age is how long ago the lock was written. By the wall clock, for a machine that
+// slept has lost its lock; and by the other one, for the wall clock may be set
+// back.
 func (l *heldLock) age() time.Duration {
-	return time.Duration(time.Now().UnixNano() - l.written.Load())
+	written := *l.written.Load()
+	return max(time.Since(written), time.Since(written.Round(0)))
 }
 
 // write stores the lock with the present time, as a new file.
@@ -371,7 +373,7 @@ func (l *heldLock) write(ctx context.Context) error {
 		return err
 	}
 	l.id = id
-	l.written.Store(now.UnixNano())
+	l.written.Store(&now)
 	return nil
 }
 

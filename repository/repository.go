@@ -197,6 +197,16 @@ func Init(ctx context.Context, be backend.Backend, password secret.RepositoryPas
 	} else if *back != r.config {
 		return nil, fmt.Errorf("init repository %s: the config is another one: somebody else made a repository there", where)
 	}
+	// Another Init, that came too late, may have taken our key for a remain.
+	if _, err := r.loadKey(ctx, r.keyID); errors.Is(err, backend.ErrNotExist) {
+		k, err := r.addKey(ctx, password, o.Username, o.Hostname, o.KDF)
+		if err != nil {
+			return nil, fmt.Errorf("init repository %s: %w", where, err)
+		}
+		r.keyID = k.ID
+	} else if err != nil {
+		return nil, fmt.Errorf("init repository %s: %w", where, err)
+	}
 	return r, nil
 }
 

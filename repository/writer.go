@@ -490,6 +490,9 @@ func (w *Writer) SaveTree(ctx context.Context, t *format.Tree) (format.ID, error
 	if err != nil {
 		return format.ID{}, fmt.Errorf("save tree: %w", err)
 	}
+	if len(data) > maxTree { // nobody could read it
+		return format.ID{}, fmt.Errorf("save tree: a folder of %d bytes, more than %d: it has too many entries", len(data), maxTree)
+	}
 	return w.SaveBlob(ctx, format.TreeBlob, data)
 }
 
