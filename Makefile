@@ -31,10 +31,10 @@ demo: build ## the main job without a phone: back up, live a day, back up again,
 	$(BIN) demo --once
 
 test: deps ## run every test
-	TMPDIR=$(TESTTMP) CGO_ENABLED=0 $(GO) test -timeout 10m ./...
+	TMPDIR=$(TESTTMP) CGO_ENABLED=0 $(GO) test -p 4 -timeout 12m ./...
 
 race: deps ## run the tests of the concurrent packages under the race detector
-	TMPDIR=$(TESTTMP) CGO_ENABLED=1 $(GO) test -race -timeout 10m $(RACED)
+	TMPDIR=$(TESTTMP) CGO_ENABLED=1 $(GO) test -race -p 3 -timeout 12m $(RACED)
 	TMPDIR=$(TESTTMP) CGO_ENABLED=1 $(GO) test -race -timeout 10m -run '$(RACED_ENGINE)' ./repository
 
 lint: vet ## gofmt, vet for three systems, staticcheck
@@ -49,7 +49,7 @@ fuzz: ## fuzz every decoder for FUZZTIME each (default 60s)
 	@FUZZTIME=$(FUZZTIME) GO=$(GO) sh internal/deptest/fuzz.sh
 
 fuzz-ci: ## the same, all targets together within two minutes
-	@FUZZTOTAL=80 GO=$(GO) sh internal/deptest/fuzz.sh
+	@FUZZTOTAL=60 GO=$(GO) sh internal/deptest/fuzz.sh
 
 bench: deps build ## measure against idevicebackup2, restic and the limits; prints tables (BENCHFLAGS="-only repository -quick")
 	@$(MAKE) --no-print-directory deps PACKAGES="$(PACKAGES) $(BENCH_PACKAGES)"
