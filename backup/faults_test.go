@@ -58,7 +58,12 @@ func arm(t *testing.T, p *virtualphone.Phone, spec string) {
 	p.AddFaults(faults...)
 }
 
-var short = mobilebackup2.Limits{First: 2 * time.Second, Silence: 2 * time.Second, Transfer: 500 * time.Millisecond, Farewell: 200 * time.Millisecond}
+// short is the patience with phones that go silent; patient that with all others,
+// on a busy machine.
+var (
+	short   = mobilebackup2.Limits{First: 2 * time.Second, Silence: 2 * time.Second, Transfer: 500 * time.Millisecond, Farewell: 200 * time.Millisecond}
+	patient = mobilebackup2.Limits{First: time.Minute, Silence: time.Minute, Transfer: time.Minute, Farewell: 200 * time.Millisecond}
+)
 
 // Whatever goes wrong, the person is told what to do, the last good backup is
 // whole until the phone commits, and the next run finishes the job.
@@ -115,7 +120,7 @@ func TestToFolder_faults(t *testing.T) {
 				}
 			}
 			arm(t, phone, c.spec)
-			_, err := backup.ToFolder(t.Context(), dev, dir, backup.Options{Limits: short}, rep)
+			_, err := backup.ToFolder(t.Context(), dev, dir, backup.Options{Limits: patient}, rep)
 			phone.ClearFaults()
 			if err == nil || !c.want(err) {
 				t.Fatalf("error is %v", err)
@@ -127,7 +132,7 @@ func TestToFolder_faults(t *testing.T) {
 			if c.when == early {
 				return // the runs below go on from here
 			}
-			if _, err := backup.ToFolder(t.Context(), dev, dir, backup.Options{Limits: short}, rep); err != nil {
+			if _, err := backup.ToFolder(t.Context(), dev, dir, backup.Options{Limits: patient}, rep); err != nil {
 				t.Fatalf("the next run: %v", err)
 			}
 			verify(t, folder(dir, phone))
@@ -329,7 +334,7 @@ func TestToFolder_fullInterrupted(t *testing.T) {
 	}
 	for _, spec := range []string{"cut@status", "cut@scan", "cut@upload.file:100", "cut@manifest"} {
 		arm(t, phone, spec)
-		if _, err := backup.ToFolder(t.Context(), dev, dir, backup.Options{Full: true, Limits: short}, &reporter{}); err == nil {
+		if _, err := backup.ToFolder(t.Context(), dev, dir, backup.Options{Full: true, Limits: patient}, &reporter{}); err == nil {
 			t.Fatalf("%s: no error", spec)
 		}
 		phone.ClearFaults()
