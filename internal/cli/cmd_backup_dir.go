@@ -207,7 +207,7 @@ func (f backupDirFlags) findParent(ctx context.Context, s *repository.Session, o
 		return nil, err
 	}
 	slices.Sort(paths)
-	all, err := s.Snapshots(ctx)
+	all, _, err := s.ReadableSnapshots(ctx) // a damaged one keeps nobody from backing up
 	if err != nil {
 		return nil, err
 	}

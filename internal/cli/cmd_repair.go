@@ -22,12 +22,12 @@ replacement is there; but if the disk is failing, copy the repository to another
 
 With a second copy of the snapshots (--from-repo, made by "keepsake copy") everything that it has can be
 mended. Without one, what is lost is said.`,
-		newRepairIndex(a), newRepairPacks(a), newRepairSnapshots(a))
+		newRepairIndex(a), newRepairPacks(a), newRepairSnapshots(a), newRepairConfig(a))
 }
 
 type repairSummary struct {
 	MessageType   string  `json:"message_type"` // "summary"
-	Command       string  `json:"command"`      // "repair index", "repair packs" or "repair snapshots"
+	Command       string  `json:"command"`      // "repair index", "repair packs", "repair snapshots" or "repair config"
 	Result        string  `json:"result"`       // "mended" or "lost": something could not be
 	PacksRead     int     `json:"packs_read"`
 	PacksDropped  int     `json:"packs_dropped"`
@@ -245,4 +245,53 @@ func (a *app) repairFrom(cmd *cobra.Command, from *repositoryFlags,
 	return a.withRepositoryOf(cmd, from, func(ctx context.Context, r *repository.Repository) error {
 		return a.inSession(ctx, r, from.mode(repository.Shared), func(_ context.Context, other *repository.Session) error { return with(other) })
 	})
+}
+
+func newRepairConfig(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "config",
+		Short: "Make a new config for a repository that has lost its own",
+		Long: `Make a new config where it is missing or damaged. Without it nobody opens the repository, although all
+data are there. The new one has another ID, so caches begin anew, and files are cut at other places: what
+changes from now on is stored once more. A config that is whole is left alone.`,
+		Args:        noArgs,
+		Annotations: exits(repairExits),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := a.refuseNoLock(cmd); err != nil {
+				return err
+			}
+			a.repo.noCache = true
+			location, err := a.repo.needLocation(cmd, a)
+			if err != nil {
+				return err
+			}
+			o, err := a.repo.options()
+			if err != nil {
+				return err
+			}
+			be, err := a.openBackend(cmd.Context(), location, &a.repo)
+			if err != nil {
+				return err
+			}
+			password, _, err := a.repo.password.get(cmd.Context(), a)
+			if err != nil {
+				return errors.Join(err, be.Close())
+			}
+			began := stopwatch()
+			r, err := repository.RepairConfig(cmd.Context(), be, password, o)
+			if err != nil {
+				return errors.Join(err, be.Close())
+			}
+			if err := r.Close(); err != nil {
+				return err
+			}
+			if a.json {
+				a.emit(repairSummary{MessageType: "summary", Command: name(cmd), Result: "mended", Seconds: began()})
+				return nil
+			}
+			a.printf("Made a new config. All that was stored can be read again.\n")
+			return nil
+		},
+	}
+	return a.repositoryCommand(cmd)
 }

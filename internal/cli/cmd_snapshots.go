@@ -6,7 +6,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/keepsake-backup/keepsake/internal/progress"
 	"github.com/keepsake-backup/keepsake/repository"
+	"github.com/keepsake-backup/keepsake/repository/format"
 	"github.com/keepsake-backup/keepsake/repository/retention"
 )
 
@@ -27,7 +29,7 @@ ID is the beginning of an ID, or "latest".`,
   keepsake snapshots --tag name:Anna --latest 3
   keepsake snapshots --group-by host,paths --json`,
 		Args:        cobra.ArbitraryArgs,
-		Annotations: exits(repositoryExits),
+		Annotations: exits("3 a snapshot could not be read; " + repositoryExits),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			by, err := retention.ParseGroupBy(f.groupBy)
 			if err != nil {
@@ -37,11 +39,21 @@ ID is the beginning of an ID, or "latest".`,
 				return usageOf(cmd, fmt.Errorf("--latest %d: a negative number", f.latest))
 			}
 			return a.withSession(cmd, repository.Shared, func(ctx context.Context, s *repository.Session) error {
+				incomplete := false
+				f.filter.damaged = func(files map[format.ID]error) {
+					incomplete = len(files) > 0
+					for _, err := range files {
+						a.mention(progress.Warn, fmt.Sprintf("%v; \"keepsake repair snapshots\" puts it back from a second copy", err))
+					}
+				}
 				list, err := f.filter.choose(ctx, s, args)
 				if err != nil {
 					return err
 				}
 				a.showSnapshots(list, by, f)
+				if incomplete {
+					return errIncomplete
+				}
 				return nil
 			})
 		},

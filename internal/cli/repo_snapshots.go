@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -20,6 +21,7 @@ import (
 // snapshotFilter is the flags that choose snapshots.
 type snapshotFilter struct {
 	hosts, tags, paths []string
+	damaged            func(map[format.ID]error) // is told of snapshot files that cannot be read, and goes on; nil stops
 }
 
 // addFlags gives cmd the flags; short says whether -H is free for --host.
@@ -69,9 +71,16 @@ func (f *snapshotFilter) choose(ctx context.Context, s *repository.Session, args
 	if len(args) > 0 && !filter.IsZero() && !slices.Contains(args, "latest") {
 		return nil, &usageError{errors.New("choose snapshots: IDs and --host, --tag, --path contradict each other"), "give one or the other"}
 	}
-	all, err := s.Snapshots(ctx)
+	all, damaged, err := s.ReadableSnapshots(ctx)
 	if err != nil {
 		return nil, err
+	}
+	// A damaged file hides none of the versions that are named. It may be one of
+	// all, or the latest: then only those go on who tell of it.
+	if f.damaged != nil {
+		f.damaged(damaged)
+	} else if len(damaged) > 0 && (len(args) == 0 || slices.Contains(args, "latest")) {
+		return nil, errors.Join(slices.Collect(maps.Values(damaged))...)
 	}
 	passed := slices.DeleteFunc(slices.Clone(all), func(sn repository.Snapshot) bool { return !filter.Match(labels(sn)) })
 	if len(args) == 0 {
