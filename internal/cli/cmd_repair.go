@@ -254,6 +254,7 @@ func newRepairConfig(a *app) *cobra.Command {
 		Long: `Make a new config where it is missing or damaged. Without it nobody opens the repository, although all
 data are there. The new one has another ID, so caches begin anew, and files are cut at other places: what
 changes from now on is stored once more. A config that is whole is left alone.`,
+		Example:     "  keepsake repair config -r /mnt/disk/phone",
 		Args:        noArgs,
 		Annotations: exits(repairExits),
 		RunE: func(cmd *cobra.Command, _ []string) error {
