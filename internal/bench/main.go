@@ -9,6 +9,10 @@
 // "null sink" receives the same backup and keeps nothing, "TLS to disk" is one TLS
 // connection on loopback whose bytes go to one file on the same disk.
 //
+// From the phone into a repository (-only phone-repository): first and unchanged
+// backups and restores against idevicebackup2 alone and idevicebackup2 followed by
+// restic, and how much daily versions add.
+//
 // The repository (-only repository): backup, restore, check and prune of corpora
 // (package corpus) against Debian's restic, and how a repository grows when a
 // database changes a little every day. The limit is the time of two SHA-256
@@ -109,7 +113,7 @@ func run(ctx context.Context) error {
 }
 
 func (b *bench) studies() []study {
-	return slices.Concat(b.phoneStudies(), b.repositoryStudies(), b.scaleStudies())
+	return slices.Concat(b.phoneStudies(), b.phoneRepositoryStudies(), b.repositoryStudies(), b.scaleStudies())
 }
 
 // studyNames lists them for the help.
