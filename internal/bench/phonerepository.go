@@ -48,7 +48,9 @@ func (b *bench) routes() []route {
 				return []string{"sh", "-c", `idevicebackup2 backup "$0/folder" && restic -q -r "$0/repo" backup --host bench "$0/folder"`, home}
 			}, nil},
 		{intoRepo,
-			func(home, _ string) []string { return []string{b.keepsake, "-q", "backup", filepath.Join(home, "repo")} },
+			func(home, _ string) []string {
+				return []string{b.keepsake, "-q", "backup", filepath.Join(home, "repo")}
+			},
 			func(home, udid string) []string {
 				return []string{b.keepsake, "-q", "restore", "latest", "-r", filepath.Join(home, "repo", udid), "--yes"}
 			}},
