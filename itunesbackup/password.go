@@ -32,28 +32,42 @@ func changePassword(ctx context.Context, dir string, from secret.BackupPassword,
 	if err != nil {
 		return err
 	}
-	list, err := ParseManifestPlist(raw)
-	if err != nil {
-		return err
-	}
-	if !list.IsEncrypted {
-		return errors.New("the backup is not encrypted")
-	}
-	bag, err := keybag.Parse(list.BackupKeyBag)
-	if err != nil {
-		return err
-	}
-	if err := bag.Unlock(ctx, from); err != nil {
-		return err
-	}
-	if err := bag.Rewrap(ctx, to); err != nil {
-		return err
-	}
-	list.BackupKeyBag = bag.Marshal()
-	if raw, err = list.Marshal(); err != nil {
+	if raw, err = rewrapList(ctx, raw, from, to); err != nil {
 		return err
 	}
 	return replaceFile(root, ManifestListName, raw)
+}
+
+// NewManifestPassword is [ChangePassword] for those who hold the bytes of a
+// Manifest.plist: it gives those of the same list under the password to.
+func NewManifestPassword(ctx context.Context, list []byte, from, to secret.BackupPassword, rounds, iterations int) ([]byte, error) {
+	list, err := rewrapList(ctx, list, from, keybag.Options{Encrypted: true, Password: to, Rounds: rounds, Iterations: iterations})
+	if err != nil {
+		return nil, fmt.Errorf("change backup password: %w", err)
+	}
+	return list, nil
+}
+
+func rewrapList(ctx context.Context, raw []byte, from secret.BackupPassword, to keybag.Options) ([]byte, error) {
+	list, err := ParseManifestPlist(raw)
+	if err != nil {
+		return nil, err
+	}
+	if !list.IsEncrypted {
+		return nil, errors.New("the backup is not encrypted")
+	}
+	bag, err := keybag.Parse(list.BackupKeyBag)
+	if err != nil {
+		return nil, err
+	}
+	if err := bag.Unlock(ctx, from); err != nil {
+		return nil, err
+	}
+	if err := bag.Rewrap(ctx, to); err != nil {
+		return nil, err
+	}
+	list.BackupKeyBag = bag.Marshal()
+	return list.Marshal()
 }
 
 // replaceFile puts new content in the place of a file: all of it or nothing,
