@@ -56,6 +56,13 @@ type Copier interface {
 	Copy(ctx context.Context, from, to string) error
 }
 
+// Expecter is a Store that reads ahead. Before the files of one request are
+// opened it is told all of their paths, in the order in which they will be; they
+// have passed [CheckPath]. Files of an earlier request are not opened any more.
+type Expecter interface {
+	Expect(ctx context.Context, paths []string)
+}
+
 // Committer is a Store with something left to do when the job is over. Commit
 // is called once, after the phone's last word, with the outcome of the job; its
 // own error makes a successful job fail.

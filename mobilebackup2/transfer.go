@@ -123,6 +123,7 @@ func isState(path string) bool {
 // download sends files. Every path is answered, an empty list with the bare end
 // of a batch (protocol.md 4.3, 4.4).
 func (l *loop) download(ctx context.Context, m devicelink.Download) error {
+	l.expect(ctx, m.Paths)
 	s := l.dl.SendFiles(ctx)
 	defer s.Release()
 	failures := map[string]any{}
@@ -147,6 +148,21 @@ func (l *loop) download(ctx context.Context, m devicelink.Download) error {
 		return l.dl.Answer(ctx, devicelink.StatusMulti, "Multi status", failures)
 	}
 	return l.dl.Answer(ctx, devicelink.StatusOK, "", nil)
+}
+
+// expect tells a store that reads ahead what comes. It is told nothing of a
+// request with a bad path, which ends the job.
+func (l *loop) expect(ctx context.Context, paths []string) {
+	e, ok := l.store.(Expecter)
+	if !ok || l.refused != nil {
+		return
+	}
+	for _, p := range paths {
+		if CheckPath(p, l.roots...) != "" {
+			return
+		}
+	}
+	e.Expect(ctx, paths)
 }
 
 // toldError is a failure that the phone has been told in place of the file.

@@ -25,10 +25,10 @@ type Phone interface {
 	KeepAwake(ctx context.Context, warn func(error)) (release func())
 }
 
-// Options of FromFolder.
+// Options of FromFS and FromFolder.
 type Options struct {
 	// Source names the backup inside the folder; empty is the target's own UDID,
-	// or the only backup there.
+	// or the only backup there. Only FromFolder looks at it.
 	Source string
 	// Password of an encrypted backup.
 	Password secret.BackupPassword
@@ -37,8 +37,19 @@ type Options struct {
 
 	// What the phone is told; nil is the default for its state, see the package comment.
 	SystemFiles, PreserveSettings, RemoveItemsNotRestored, Reboot *bool
-	// CopyFirst lets the phone copy the backup folder before it starts.
+	// CopyFirst lets the phone copy the backup folder before it starts. It needs
+	// a folder: see ErrNoPlace.
 	CopyFirst bool
+
+	// VerifyData reads every file in the pre-flight: its digest, and that it
+	// decrypts as it should.
+	VerifyData bool
+	// What is left out, to rescue the rest of a damaged backup; see the package
+	// comment. LeaveOutApps are bundle IDs, LeaveOutDomains whole domains by name.
+	// SkipDamaged leaves out single files: those whose content is missing or
+	// damaged, for which all are read.
+	LeaveOutApps, LeaveOutDomains []string
+	SkipDamaged                   bool
 	// Limits are the patience of the phases; zero means the defaults.
 	Limits mobilebackup2.Limits
 }
@@ -74,7 +85,8 @@ type Report struct {
 	Files          int64 // of the backup
 	Bytes          int64
 	Encrypted      bool
-	Apps           []App // that were on the phone of the backup
+	Apps           []App // that were on the phone of the backup and are not left out
+	LeftOut        LeftOut
 }
 
 // Finding is one thing to know before a restore.

@@ -4,14 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
+	"io/fs"
+	"iter"
+	"maps"
+	"path"
+	"slices"
 	"strings"
 
 	"github.com/keepsake-backup/keepsake/device"
 	"github.com/keepsake-backup/keepsake/internal/progress"
 	"github.com/keepsake-backup/keepsake/itunesbackup"
 	"github.com/keepsake-backup/keepsake/keybag"
-	"github.com/keepsake-backup/keepsake/mobilebackup2/dirstore"
 )
 
 // Words for the checks, in the order in which they are made.
@@ -26,48 +29,99 @@ const (
 	checkSpace    = "free_space"
 	checkManaged  = "supervision"
 	checkApps     = "apps"
+	checkLeftOut  = "left_out"
 )
 
 // causes are the errors that callers know to tell apart.
 var causes = map[string]error{checkPassword: keybag.ErrWrongPassword}
 
+// Prover is a file system that can tell without reading them that contents are
+// lost: that of a snapshot whose repository lacks a part of them.
+type Prover interface {
+	// Lacking gives the files whose content is not all there, by their names in
+	// the folder ("ab/ab12…", "Manifest.db"), and what each lacks. With an empty
+	// name the error means that it could not look, and ends the sequence.
+	Lacking(ctx context.Context) iter.Seq2[string, error]
+}
+
 // preflight looks at everything that can be known before the phone is asked
-// (protocol.md 11.10). Its error means that it could not look.
-func preflight(ctx context.Context, dev Phone, folder string, opt Options, rep progress.Reporter) (*Report, itunesbackup.InfoPlist, error) {
-	r := &Report{Folder: folder, Source: filepath.Base(folder)}
-	fsys, previous, err := dirstore.Previous(folder)
-	if err != nil {
-		return nil, itunesbackup.InfoPlist{}, fmt.Errorf("open backup: %w", err)
+// (protocol.md 11.10).
+type preflight struct {
+	dev    Phone
+	opt    Options
+	rep    progress.Reporter
+	report *Report
+
+	fsys    fs.FS // what the phone will see
+	backup  *itunesbackup.Backup
+	info    itunesbackup.InfoPlist
+	infoErr error
+	lacks   map[string]string // what a Prover says, by file ID or name
+}
+
+// run fills the report. Its error means that it could not look.
+func (p *preflight) run(ctx context.Context, previous bool) error {
+	r := p.report
+	if err := p.open(ctx); err != nil {
+		return err
 	}
-	defer fsys.Close()
-	b, err := itunesbackup.OpenFS(ctx, fsys)
-	if err != nil {
-		return nil, itunesbackup.InfoPlist{}, fmt.Errorf("open backup: %w", err)
+	r.Encrypted = p.backup.Encrypted()
+	if p.infoErr != nil {
+		r.add(checkFiles, Warning, fmt.Sprintf("Info.plist cannot be read: %v", p.infoErr), "The iOS version cannot be compared and apps will not come back by themselves.")
 	}
-	defer b.Close()
-	r.Encrypted = b.Encrypted()
-	info, err := b.InfoPlist()
-	if err != nil {
-		r.add(checkFiles, Warning, fmt.Sprintf("Info.plist cannot be read: %v", err), "The iOS version cannot be compared and apps will not come back by themselves.")
-	}
-	if _, err := device.ParseUDID(r.Source); err != nil && info.TargetIdentifier != "" {
-		if _, err := device.ParseUDID(info.TargetIdentifier); err == nil {
-			r.Source = info.TargetIdentifier
-		}
-	}
+	p.nameSource()
 	if previous {
 		r.add(checkState, Warning, "the last run was interrupted; what is restored is the backup before it", "")
 	} else {
-		r.checkState(b)
+		r.checkState(p.backup)
 	}
-	if err := r.checkPassword(ctx, b, opt); err != nil {
-		return r, info, err
+	if err := r.checkPassword(ctx, p.backup, p.opt); err != nil {
+		return err
 	}
-	if err := r.checkFiles(ctx, b, rep); err != nil {
-		return r, info, err
+	if err := p.prove(ctx); err != nil {
+		return err
 	}
-	r.Apps = AppsToFetch(info)
-	return r, info, r.checkPhone(ctx, dev, info, opt)
+	if err := p.leaveOut(ctx); err != nil {
+		return err
+	}
+	if err := p.checkFiles(ctx); err != nil {
+		return err
+	}
+	r.Apps = AppsToFetch(p.info)
+	return r.checkPhone(ctx, p.dev, p.info, p.opt)
+}
+
+// open opens p.fsys, closing what was open.
+func (p *preflight) open(ctx context.Context) error {
+	b, err := itunesbackup.OpenFS(ctx, p.fsys)
+	if err != nil {
+		return fmt.Errorf("open backup: %w", err)
+	}
+	if err := p.close(); err != nil {
+		return errors.Join(err, b.Close())
+	}
+	p.backup = b
+	p.info, p.infoErr = b.InfoPlist()
+	return nil
+}
+
+func (p *preflight) close() error {
+	if p.backup == nil {
+		return nil
+	}
+	err := p.backup.Close()
+	p.backup = nil
+	return err
+}
+
+// nameSource: the phone asks for a UDID, whatever the folder is called.
+func (p *preflight) nameSource() {
+	if _, err := device.ParseUDID(p.report.Source); err == nil {
+		return
+	}
+	if _, err := device.ParseUDID(p.info.TargetIdentifier); err == nil {
+		p.report.Source = p.info.TargetIdentifier
+	}
 }
 
 // checkState: in "uploading" the last finished backup is still whole, in
@@ -113,34 +167,106 @@ func (r *Report) checkPassword(ctx context.Context, b *itunesbackup.Backup, opt 
 	return nil
 }
 
-// checkFiles compares the index with the folder, without reading contents.
-func (r *Report) checkFiles(ctx context.Context, b *itunesbackup.Backup, rep progress.Reporter) error {
+// prove asks a Prover.
+func (p *preflight) prove(ctx context.Context) error {
+	prover, ok := p.fsys.(Prover)
+	if !ok {
+		return nil
+	}
+	p.rep.Phase("prove", "Checking that the repository has every part of the backup")
+	p.lacks = map[string]string{}
+	for name, err := range prover.Lacking(ctx) {
+		if name == "" && err != nil {
+			return fmt.Errorf("check backup: %w", err)
+		}
+		p.lacks[path.Base(name)] = fmt.Sprint(err)
+	}
+	return nil
+}
+
+// checkFiles compares the index with the folder; contents are read only when
+// that was asked for.
+func (p *preflight) checkFiles(ctx context.Context) error {
+	r, b := p.report, p.backup
 	if r.Encrypted && !b.Unlocked() {
 		return nil // nothing can be said, and there is a blocker
 	}
-	rep.Phase("verify", "Checking that the backup is complete")
-	v, err := b.Verify(ctx, itunesbackup.VerifyOptions{})
+	read := p.opt.VerifyData && !p.opt.SkipDamaged // that has read everything already
+	v, err := p.verify(ctx, read)
 	if err != nil {
-		return fmt.Errorf("check backup: %w", err)
+		return err
 	}
 	r.Files, r.Bytes = v.Files, v.StoredBytes
 	var failures []string
-	for _, p := range v.Problems {
+	for _, problem := range v.Problems {
 		// What Status.plist says has been judged already.
-		if p.Severity == itunesbackup.Failure && p.Path != "Status.plist" {
-			failures = append(failures, p.Path+": "+p.What)
+		if problem.Severity == itunesbackup.Failure && problem.Path != itunesbackup.StatusName {
+			failures = append(failures, problem.Path+": "+problem.What)
 		}
 	}
+	lost, err := p.lost(ctx)
+	if err != nil {
+		return err
+	}
+	failures = append(failures, lost...)
 	if len(failures) == 0 {
-		r.add(checkFiles, OK, fmt.Sprintf("all %s of the index are there, %s", progress.Count(r.Files, "file", "files"), progress.Size(r.Bytes)), "")
+		text := fmt.Sprintf("all %s of the index are there, %s", progress.Count(r.Files, "file", "files"), progress.Size(r.Bytes))
+		if p.opt.VerifyData {
+			text += ", and were read to their ends"
+		}
+		r.add(checkFiles, OK, text, "")
 		return nil
 	}
 	text := fmt.Sprintf("the backup is damaged or incomplete: %s", strings.Join(failures[:min(len(failures), 3)], "; "))
-	if len(failures) > 3 {
-		text += fmt.Sprintf("; and %d more", len(failures)-3)
+	if more := max(v.Failures, int64(len(failures))) - 3; more > 0 && len(failures) > 3 {
+		text += fmt.Sprintf("; and %d more", more)
 	}
-	r.add(checkFiles, Blocker, text, "The phone would refuse it. \"keepsake check\" lists everything; restore another version, or back the phone up once more: what is missing is then sent again.")
+	r.add(checkFiles, Blocker, text, "The phone would refuse it. \"keepsake check\" lists everything. Restore another version; or back the phone up once more: what is missing is then sent again; or restore the rest with --skip-damaged.")
 	return nil
+}
+
+// verify checks the backup as the phone will see it; read also reads all files.
+func (p *preflight) verify(ctx context.Context, read bool) (*itunesbackup.Report, error) {
+	text := "Checking that the backup is complete"
+	opt := itunesbackup.VerifyOptions{}
+	if read {
+		text = "Reading the whole backup"
+		opt.Digests, opt.Decrypt = true, true
+		opt.Progress = func(v itunesbackup.VerifyProgress) {
+			p.rep.Update(progress.Counters{Files: v.Files, FilesTotal: v.FilesTotal, Bytes: v.Bytes})
+		}
+	}
+	p.rep.Phase("verify", text)
+	v, err := p.backup.Verify(ctx, opt)
+	if err != nil {
+		return nil, fmt.Errorf("check backup: %w", err)
+	}
+	return v, nil
+}
+
+// lost gives in words what the Prover said of files that are not left out.
+func (p *preflight) lost(ctx context.Context) ([]string, error) {
+	var list []string
+	for _, name := range slices.Sorted(maps.Keys(p.lacks)) {
+		id, err := itunesbackup.ParseFileID(name)
+		if err != nil {
+			list = append(list, name+": "+p.lacks[name])
+			continue
+		}
+		if p.report.LeftOut.has(id) {
+			continue
+		}
+		r, found, err := p.backup.Get(ctx, id)
+		var row *itunesbackup.RowError
+		switch {
+		case err != nil && !errors.As(err, &row):
+			return nil, fmt.Errorf("check backup: %w", err)
+		case err == nil && found:
+			name = r.Key()
+		}
+		list = append(list, name+": "+p.lacks[id.String()])
+	}
+	return list, nil
 }
 
 // checkPhone looks at the phone. What it does not say blocks nothing.
@@ -160,6 +286,7 @@ func (r *Report) checkPhone(ctx context.Context, dev Phone, info itunesbackup.In
 	}
 	r.checkSetup(state)
 	r.checkRemove(state, phone.ProductVersion)
+	r.checkLeftOut(state, phone.ProductVersion)
 	if err := r.checkSpace(ctx, dev); err != nil {
 		return err
 	}
