@@ -14,11 +14,14 @@ import (
 // passwordsDocument is the document of remembered backup passwords.
 const passwordsDocument = "passwords"
 
-// Sealer is the repository that a password is remembered for. Unseal gives
-// back what Seal was given, and fails for anything else.
+// purpose tells what is sealed apart from all else that a repository seals.
+const purpose = "keepsake remembered backup password"
+
+// Sealer is the repository that a password is remembered for: a
+// *repository.Repository.
 type Sealer interface {
-	Seal(plaintext []byte) ([]byte, error)
-	Unseal(sealed []byte) ([]byte, error)
+	Seal(purpose string, data []byte) []byte
+	Unseal(purpose string, sealed []byte) ([]byte, error)
 }
 
 // Remembered is a backup password that is kept here, as far as the file tells in
@@ -57,10 +60,7 @@ func (s *Station) Remember(r Remembered, by Sealer, password secret.BackupPasswo
 	if err != nil {
 		return fmt.Errorf("remember backup password: %w", err)
 	}
-	sealed, err := by.Seal(plain)
-	if err != nil {
-		return fmt.Errorf("remember backup password: %w", err)
-	}
+	sealed := by.Seal(purpose, plain)
 	var all []entry
 	return s.Update(passwordsDocument, &all, func() error {
 		all = slices.DeleteFunc(all, func(e entry) bool { return e.same(r) })
@@ -81,7 +81,7 @@ func (s *Station) Recall(r Remembered, by Sealer) (password secret.BackupPasswor
 	if i < 0 {
 		return password, false, nil
 	}
-	plain, err := by.Unseal(all[i].Sealed)
+	plain, err := by.Unseal(purpose, all[i].Sealed)
 	if err != nil {
 		return password, false, fmt.Errorf("open remembered backup password of %s: %w", r.UDID, err)
 	}
