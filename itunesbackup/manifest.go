@@ -41,8 +41,13 @@ type Manifest struct {
 	cells cellCipher // guarded by mu; iOS 10.0
 }
 
-// openManifestAt reads a manifest through r, which must stay usable until Close.
-// Nothing is ever written, not even a temporary file.
+// OpenManifestAt opens an unencrypted Manifest.db of size bytes that is read
+// through r, which must stay usable until Close. Nothing is ever written, not
+// even a temporary file. Errors about the content wrap [ErrMalformed].
+func OpenManifestAt(ctx context.Context, r io.ReaderAt, size int64) (*Manifest, error) {
+	return openManifestAt(ctx, r, size)
+}
+
 func openManifestAt(ctx context.Context, r io.ReaderAt, size int64) (*Manifest, error) {
 	var head [len(sqliteMagic)]byte
 	if _, err := r.ReadAt(head[:], 0); err != nil && err != io.EOF {

@@ -37,6 +37,7 @@ type Keybag struct {
 	header  []item    // guarded by mu
 	classes [][]item  // guarded by mu; every entry starts with UUID
 	keys    classKeys // guarded by mu; nil while locked
+	partial bool      // guarded by mu; keys came from UseKeys
 }
 
 type classKeys map[Class]Key
@@ -210,7 +211,7 @@ func (k *Keybag) Unlock(ctx context.Context, password secret.BackupPassword) err
 		}
 		if keys != nil {
 			k.mu.Lock()
-			k.keys = keys
+			k.keys, k.partial = keys, false
 			k.mu.Unlock()
 			return nil
 		}
@@ -290,14 +291,7 @@ func (k *Keybag) Unwrap(w WrappedKey) (Key, error) {
 	if err != nil {
 		return Key{}, fmt.Errorf("unwrap key: %w", err)
 	}
-	plain, err := unwrap(classKey.bytes(), w[4:])
-	if errors.Is(err, errIntegrity) {
-		return Key{}, fmt.Errorf("unwrap key: %w", ErrWrongKey)
-	}
-	if err != nil {
-		return Key{}, err
-	}
-	return NewKey(plain)
+	return w.Unwrap(classKey)
 }
 
 // Wrap stores key under class c. Errors: [ErrLocked], [ErrNoClassKey]; a zero

@@ -121,6 +121,9 @@ func (k *Keybag) Rewrap(ctx context.Context, o Options) error {
 	if !k.Unlocked() {
 		return fmt.Errorf("rewrap keybag: %w", ErrLocked)
 	}
+	if k.isPartial() {
+		return fmt.Errorf("rewrap keybag: %w", ErrPartial)
+	}
 	o, err := o.withDefaults()
 	if err != nil {
 		return fmt.Errorf("rewrap keybag: %w", err)
