@@ -42,11 +42,19 @@ passwords are changed.`,
 			if err := checkCat(cmd, args); err != nil {
 				return err
 			}
-			return a.withSession(cmd, repository.Shared, func(ctx context.Context, s *repository.Session) error {
+			return a.withSessions(cmd, catWish(args), repository.Shared, func(ctx context.Context, s *repository.Session) error {
 				return a.cat(ctx, s, args[0], args[1:])
 			})
 		},
 	})
+}
+
+// catWish: what names a snapshot tells which repository of a location is meant.
+func catWish(args []string) wish {
+	if args[0] == "snapshot" || args[0] == "tree" && (len(args[1]) < 2*len(format.ID{}) || strings.Contains(args[1], ":")) {
+		return wish{snapshots: args[1:]}
+	}
+	return wish{}
 }
 
 func checkCat(cmd *cobra.Command, args []string) error {
@@ -179,7 +187,7 @@ func (a *app) catTree(ctx context.Context, s *repository.Session, text string) e
 			return a.catFolder(ctx, s, id)
 		}
 	}
-	name, path, _ := strings.Cut(text, ":")
+	name, path := splitSnapshot(text)
 	list, err := (&snapshotFilter{}).choose(ctx, s, []string{name})
 	if err != nil {
 		return err

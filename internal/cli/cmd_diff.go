@@ -30,7 +30,7 @@ func newDiff(a *app) *cobra.Command {
 		Args:        exactly(2, "say which two snapshots: the beginnings of their IDs, or latest"),
 		Annotations: exits(repositoryExits),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withSession(cmd, repository.Shared, func(ctx context.Context, s *repository.Session) error {
+			return a.withSessions(cmd, wish{snapshots: args}, repository.Shared, func(ctx context.Context, s *repository.Session) error {
 				var sides [2]inSnapshot
 				for i, arg := range args {
 					var err error

@@ -30,9 +30,9 @@ ID, or "latest".`,
 			if archive != "tar" {
 				return usageOf(cmd, fmt.Errorf("--archive %q: want tar", archive))
 			}
-			return a.withSession(cmd, repository.Shared, func(ctx context.Context, s *repository.Session) error {
-				snapshot, below, _ := strings.Cut(args[0], ":")
-				from, err := findInSnapshot(ctx, s, &filter, snapshot+":"+below+"/"+args[1])
+			return a.withSessions(cmd, wish{snapshots: args[:1]}, repository.Shared, func(ctx context.Context, s *repository.Session) error {
+				id, below := splitSnapshot(args[0])
+				from, err := findInSnapshot(ctx, s, &filter, id+":/"+strings.Trim(below+"/"+args[1], "/"))
 				if err != nil {
 					return err
 				}

@@ -83,7 +83,7 @@ func (a *app) find(cmd *cobra.Command, texts []string, f findFlags) error {
 	if err != nil {
 		return err
 	}
-	return a.withSession(cmd, repository.Shared, func(ctx context.Context, s *repository.Session) error {
+	return a.withSessions(cmd, wish{snapshots: f.snapshots, all: true}, repository.Shared, func(ctx context.Context, s *repository.Session) error {
 		list, err := f.filter.choose(ctx, s, f.snapshots)
 		if err != nil {
 			return err

@@ -65,21 +65,45 @@ between the two finds what is there already.`,
 	return a.repositoryCommand(c)
 }
 
-// folderAbove wants the folder above a repository to be there. A missing one is
-// more likely a disk that is not there than a wish.
-func folderAbove(where string) error {
-	l, err := location.Parse(where)
-	if err != nil || l.Kind != location.Local {
-		return err
+// folderAbove wants the folder above a place to be there. A missing one is more
+// likely a disk that is not there than a wish. doing says what it is wanted for.
+func folderAbove(at location.Location, doing string) error {
+	if at.Kind != location.Local {
+		return nil
 	}
-	abs, err := filepath.Abs(l.Path)
+	abs, err := filepath.Abs(at.Path)
 	if err != nil {
-		return fmt.Errorf("init repository: %w", err)
+		return fmt.Errorf("%s: %w", doing, err)
 	}
 	if _, err := os.Stat(filepath.Dir(abs)); errors.Is(err, fs.ErrNotExist) {
-		return &hintError{err: fmt.Errorf("init repository %s: the folder above it is not there", abs), hint: "connect or mount the disk, or make the folder above it first"}
+		return &hintError{err: fmt.Errorf("%s %s: the folder above it is not there", doing, abs), hint: "connect or mount the disk, or make the folder above it first"}
 	}
 	return nil
+}
+
+// vacantBackend opens a place where a repository can be made: there is none yet,
+// and none of phones below.
+func (a *app) vacantBackend(ctx context.Context, where string) (backend.Backend, error) {
+	at, err := a.repo.parse(where)
+	if err != nil {
+		return nil, err
+	}
+	if err := folderAbove(at, "init repository"); err != nil {
+		return nil, err
+	}
+	p, err := a.look(ctx, where, &a.repo)
+	if err != nil {
+		return nil, err
+	}
+	if p.be != nil {
+		err := &hintError{err: fmt.Errorf("init repository %s: there is one already", p.be.Properties().Location), hint: "use it as it is, or choose another place"}
+		return nil, errors.Join(err, p.close())
+	}
+	if len(p.members) > 0 {
+		return nil, &hintError{err: fmt.Errorf("init repository %v: it is a location with a repository for each of %d phones", at, len(p.members)),
+			hint: "\"keepsake backup LOCATION\" makes that of a new phone by itself; or choose another place"}
+	}
+	return a.openBackendAt(ctx, at, &a.repo)
 }
 
 func (a *app) initRepository(cmd *cobra.Command, o repository.InitOptions) (err error) {
@@ -91,17 +115,10 @@ func (a *app) initRepository(cmd *cobra.Command, o repository.InitOptions) (err 
 	if o.Options, err = a.repo.options(); err != nil {
 		return err
 	}
-	be, err := a.openBackend(ctx, where, &a.repo)
+	// Nobody wants to make up a password for what cannot be.
+	be, err := a.vacantBackend(ctx, where)
 	if err != nil {
 		return err
-	}
-	if err := folderAbove(where); err != nil {
-		return errors.Join(err, be.Close())
-	}
-	// Nobody wants to make up a password for what cannot be.
-	if _, err := be.Stat(ctx, backend.Handle{Type: backend.ConfigFile}); err == nil {
-		err := &hintError{err: fmt.Errorf("init repository %s: there is one already", be.Properties().Location), hint: "use it as it is, or choose another place"}
-		return errors.Join(err, be.Close())
 	}
 	password, err := a.repo.password.choose(ctx, a)
 	if err != nil {

@@ -36,7 +36,7 @@ below. SNAPSHOT is the beginning of an ID, or "latest".`,
 		},
 		Annotations: exits(repositoryExits),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withSession(cmd, repository.Shared, func(ctx context.Context, s *repository.Session) error {
+			return a.withSessions(cmd, wish{snapshots: args[:1]}, repository.Shared, func(ctx context.Context, s *repository.Session) error {
 				return a.ls(ctx, s, args[0], args[1:], f)
 			})
 		},

@@ -109,7 +109,7 @@ func (a *app) restoreFiles(cmd *cobra.Command, snapshot string, f restoreFilesFl
 	if err != nil {
 		return err
 	}
-	return a.withSession(cmd, repository.Shared, func(ctx context.Context, s *repository.Session) error {
+	return a.withSessions(cmd, wish{snapshots: []string{snapshot}}, repository.Shared, func(ctx context.Context, s *repository.Session) error {
 		from, err := findInSnapshot(ctx, s, &f.filter, snapshot)
 		if err != nil {
 			return err

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -24,7 +25,11 @@ func newSnapshots(a *app) *cobra.Command {
 		Use:   "snapshots [ID…]",
 		Short: "List what is in a repository",
 		Long: `List the snapshots of a repository, oldest first: all, those that the flags choose, or those named.
-ID is the beginning of an ID, or "latest".`,
+ID is the beginning of an ID, "latest", or "latest:PHONE". In a location with several phones, those of all.
+
+A phone's backups are listed with its name and version of iOS. "sealed" ones are stored as encrypted as they
+came, since the backup password was not known: "keepsake unseal" opens them. "rehearsed" ones were restored
+onto a virtual phone, and everything on it was as it should be.`,
 		Example: `  keepsake snapshots -r /mnt/disk/phone
   keepsake snapshots --tag name:Anna --latest 3
   keepsake snapshots --group-by host,paths --json`,
@@ -38,30 +43,44 @@ ID is the beginning of an ID, or "latest".`,
 			if f.latest < 0 {
 				return usageOf(cmd, fmt.Errorf("--latest %d: a negative number", f.latest))
 			}
-			return a.withSession(cmd, repository.Shared, func(ctx context.Context, s *repository.Session) error {
-				incomplete := false
-				f.filter.damaged = func(files map[format.ID]error) {
-					incomplete = len(files) > 0
-					for _, err := range files {
-						a.mention(progress.Warn, fmt.Sprintf("%v; \"keepsake repair snapshots\" puts it back from a second copy", err))
-					}
-				}
-				list, err := f.filter.choose(ctx, s, args)
-				if err != nil {
-					return err
-				}
-				a.showSnapshots(list, by, f)
-				if incomplete {
-					return errIncomplete
-				}
-				return nil
-			})
+			return a.snapshots(cmd, args, by, f)
 		},
 	}
 	f.filter.addFlags(c, true)
 	c.Flags().StringVarP(&f.groupBy, "group-by", "g", "", "list by `host, paths, tags`, or some of them, separated by commas")
 	c.Flags().IntVar(&f.latest, "latest", 0, "only the newest `N` of each host and paths")
 	return a.repositoryCommand(c)
+}
+
+func (a *app) snapshots(cmd *cobra.Command, args []string, by retention.GroupBy, f snapshotsFlags) error {
+	incomplete := false
+	f.filter.damaged = func(files map[format.ID]error) {
+		incomplete = incomplete || len(files) > 0
+		for _, err := range files {
+			a.mention(progress.Warn, fmt.Sprintf("%v; \"keepsake repair snapshots\" puts it back from a second copy", err))
+		}
+	}
+	var list []repository.Snapshot
+	receipts := receipts{}
+	err := a.withSessions(cmd, wish{snapshots: args, all: true, untold: true}, repository.Shared, func(ctx context.Context, s *repository.Session) error {
+		some, err := f.filter.choose(ctx, s, args)
+		if err != nil {
+			return err
+		}
+		list = append(list, some...)
+		all, _, err := s.ReadableSnapshots(ctx)
+		receipts.add(all)
+		return err
+	})
+	if err != nil && len(list) == 0 {
+		return err
+	}
+	slices.SortStableFunc(list, func(a, b repository.Snapshot) int { return a.Time.Compare(b.Time) })
+	a.showSnapshots(list, receipts, by, f, len(args) > 0)
+	if err == nil && incomplete {
+		err = errIncomplete
+	}
+	return err
 }
 
 // groupJSON is a group of snapshots as restic prints it.
@@ -76,7 +95,7 @@ type groupKeyJSON struct {
 	Tags     []string `json:"tags"`
 }
 
-func (a *app) showSnapshots(list []repository.Snapshot, by retention.GroupBy, f snapshotsFlags) {
+func (a *app) showSnapshots(list []repository.Snapshot, receipts receipts, by retention.GroupBy, f snapshotsFlags, named bool) {
 	find := indexByID(list)
 	grouped := by != retention.GroupBy{}
 	flat, groups := []snapshotJSON{}, []groupJSON{}
@@ -89,7 +108,7 @@ func (a *app) showSnapshots(list []repository.Snapshot, by retention.GroupBy, f 
 		if a.json {
 			entry := groupJSON{Key: groupKeyJSON{g.Host, g.Paths, g.Tags}, Snapshots: []snapshotJSON{}}
 			for _, sn := range shown {
-				entry.Snapshots = append(entry.Snapshots, newSnapshotJSON(sn))
+				entry.Snapshots = append(entry.Snapshots, receipts.json(sn))
 			}
 			groups, flat = append(groups, entry), append(flat, entry.Snapshots...)
 			continue
@@ -97,7 +116,7 @@ func (a *app) showSnapshots(list []repository.Snapshot, by retention.GroupBy, f 
 		if grouped {
 			a.printf("%s\n", groupTitle(g))
 		}
-		a.printf("%s%s\n", snapshotTable(shown, nil), countSnapshots(len(shown)))
+		a.printf("%s", receipts.tables(shown, named || a.verbose))
 		if grouped {
 			a.printf("\n")
 		}

@@ -56,7 +56,7 @@ ways of counting:
 			if !slices.Contains(statsModes, mode) {
 				return usageOf(cmd, fmt.Errorf("stats: --mode %q is none of restore-size, files-by-contents, blobs-per-file, raw-data", mode))
 			}
-			return a.withSession(cmd, repository.Shared, func(ctx context.Context, s *repository.Session) error {
+			return a.withSessions(cmd, wish{snapshots: args, all: a.repo.all}, repository.Shared, func(ctx context.Context, s *repository.Session) error {
 				list, err := filter.choose(ctx, s, args)
 				if err != nil {
 					return err

@@ -26,6 +26,7 @@ const repositoryMark = "keepsake_repository"
 type repositoryFlags struct {
 	prefix, env string // of the flag and the variable with the location: "", or "from-" for a second repository
 	location    string
+	all         bool // the repositories of a location, one after the other
 	password    *repositoryPassword
 	keyHint     string
 	noLock      bool
@@ -47,8 +48,11 @@ func (f *repositoryFlags) addFlags(cmd *cobra.Command) {
 	}
 	set := pflag.NewFlagSet("repository", pflag.ContinueOnError)
 	set.SortFlags = false
-	set.StringVarP(&f.location, "repo", "r", "", "the repository: a `LOCATION` (else: KEEPSAKE_REPOSITORY)")
+	set.StringVarP(&f.location, "repo", "r", "", "the repository, or a place with one for each phone: a `LOCATION` (else: KEEPSAKE_REPOSITORY)")
 	f.password.addFlags(set)
+	if cmd.Flags().Lookup("all") == nil { // of its own meaning
+		set.BoolVar(&f.all, "all", false, "in a location with several phones: all of them, one after the other")
+	}
 	set.StringVar(&f.keyHint, "key-hint", "", "try the key whose `ID` begins so first")
 	set.BoolVar(&f.noLock, "no-lock", false, "lock nothing: to read where nothing can be written")
 	set.DurationVar(&f.retryLock, "retry-lock", 0, "wait for up to `DURATION` until others are done")
@@ -124,53 +128,17 @@ func (a *app) withRepository(cmd *cobra.Command, fn func(ctx context.Context, r 
 	return a.withRepositoryOf(cmd, &a.repo, fn)
 }
 
-func (a *app) withRepositoryOf(cmd *cobra.Command, f *repositoryFlags, fn func(ctx context.Context, r *repository.Repository) error) (err error) {
-	ctx := cmd.Context()
-	location, err := f.needLocation(cmd, a)
-	if err != nil {
-		return err
-	}
-	o, err := f.options()
-	if err != nil {
-		return err
-	}
-	r, err := a.openRepository(ctx, location, f, o)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, r.Close()) }()
-	return fn(ctx, r)
-}
-
-// openRepository opens a repository. Whoever types the password may mistype it.
-func (a *app) openRepository(ctx context.Context, location string, f *repositoryFlags, o repository.Options) (*repository.Repository, error) {
-	for try := 1; ; try++ {
-		// First, since nobody wants to type a password for a place that is not there.
-		be, err := a.openBackend(ctx, location, f)
-		if err != nil {
-			return nil, err
-		}
-		password, typed, err := f.password.get(ctx, a)
-		if err != nil {
-			return nil, errors.Join(err, be.Close())
-		}
-		r, err := repository.Open(ctx, be, password, o)
-		if err == nil {
-			return r, nil
-		}
-		err = errors.Join(err, be.Close())
-		if !typed || try == passwordTries || !errors.Is(err, repository.ErrWrongPassword) {
-			return nil, err
-		}
-		fmt.Fprintln(a.Stderr, "That password opens none of its keys. Once more:")
-	}
-}
-
 // withSession opens the repository and takes a lock, for the time of fn. The
 // context that fn gets ends when the lock is lost. --no-lock takes none, where
 // nothing is written; others refuse it.
 func (a *app) withSession(cmd *cobra.Command, mode repository.Mode, fn func(ctx context.Context, s *repository.Session) error) error {
-	return a.withRepository(cmd, func(ctx context.Context, r *repository.Repository) error {
+	return a.withSessions(cmd, wish{all: a.repo.all}, mode, fn)
+}
+
+// withSessions is withSession for a command that has a wish where the place is
+// a location.
+func (a *app) withSessions(cmd *cobra.Command, w wish, mode repository.Mode, fn func(ctx context.Context, s *repository.Session) error) error {
+	return a.withRepositories(cmd, &a.repo, w, func(ctx context.Context, r *repository.Repository) error {
 		return a.inSession(ctx, r, a.repo.mode(mode), fn)
 	})
 }

@@ -24,14 +24,27 @@ const patientFor = 2
 // openBackend reaches the place where a repository is or will be. Places that
 // are not this computer get a cache.
 func (a *app) openBackend(ctx context.Context, where string, f *repositoryFlags) (backend.Backend, error) {
+	l, err := f.parse(where)
+	if err != nil {
+		return nil, err
+	}
+	return a.openBackendAt(ctx, l, f)
+}
+
+// parse reads an address that people wrote.
+func (f *repositoryFlags) parse(where string) (location.Location, error) {
 	l, err := location.Parse(where)
 	if err != nil {
-		return nil, &usageError{err, "a folder, or s3:https://host/bucket/prefix, sftp:user@host:path, rest:https://host/path/, rclone:remote:path"}
+		return l, &usageError{err, "a folder, or s3:https://host/bucket/prefix, sftp:user@host:path, rest:https://host/path/, rclone:remote:path"}
 	}
 	if f.location != "" && (!l.Password.IsZero() || l.Kind == location.Rclone && rclone.WithoutSecrets(l.Remote) != l.Remote) {
-		return nil, &usageError{fmt.Errorf("--%srepo %v: there is a secret in it, which every user of this computer can read", f.prefix, l),
+		return l, &usageError{fmt.Errorf("--%srepo %v: there is a secret in it, which every user of this computer can read", f.prefix, l),
 			fmt.Sprintf("put it into %s, or leave it out and set RESTIC_REST_PASSWORD", f.env)}
 	}
+	return l, nil
+}
+
+func (a *app) openBackendAt(ctx context.Context, l location.Location, f *repositoryFlags) (backend.Backend, error) {
 	b, err := location.Open(ctx, l, a.credentials(f))
 	if err != nil {
 		return nil, err

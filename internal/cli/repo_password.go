@@ -22,7 +22,12 @@ type repositoryPassword struct {
 	what   string // for people
 
 	file, command string
+
+	typed secret.RepositoryPassword // what was typed and opened a repository
 }
+
+// noPassword is a password that nobody gave.
+var noPassword secret.Text
 
 func mainPassword() *repositoryPassword {
 	return &repositoryPassword{env: "KEEPSAKE_PASSWORD", what: "repository password"}
@@ -76,6 +81,9 @@ func (s *repositoryPassword) get(ctx context.Context, a *app) (password secret.R
 	password, ok, err := s.given(ctx, a)
 	if ok || err != nil {
 		return password, false, err
+	}
+	if !s.typed.IsZero() {
+		return s.typed, true, nil
 	}
 	password, err = s.ask(ctx, a, capital(s.what)+": ")
 	return password, true, err

@@ -16,6 +16,7 @@ import (
 	"github.com/keepsake-backup/keepsake/repository"
 	"github.com/keepsake-backup/keepsake/repository/format"
 	"github.com/keepsake-backup/keepsake/repository/retention"
+	"github.com/keepsake-backup/keepsake/snapshot"
 )
 
 // snapshotFilter is the flags that choose snapshots.
@@ -60,15 +61,15 @@ func tagLists(texts []string) []retention.TagList {
 }
 
 // choose finds the snapshots that a command is about: those that args name (the
-// beginning of an ID, or "latest", the newest that the filter lets pass), or
-// without args all that it lets pass. They are in the order of args, else
+// beginning of an ID, "latest", the newest that the filter lets pass, or
+// "latest:PHONE"), or without args all that it lets pass. They are in the order of args, else
 // oldest first.
 func (f *snapshotFilter) choose(ctx context.Context, s *repository.Session, args []string) ([]repository.Snapshot, error) {
 	filter, err := f.filter()
 	if err != nil {
 		return nil, err
 	}
-	if len(args) > 0 && !filter.IsZero() && !slices.Contains(args, "latest") {
+	if len(args) > 0 && !filter.IsZero() && !slices.Contains(args, latestSnapshot) {
 		return nil, &usageError{errors.New("choose snapshots: IDs and --host, --tag, --path contradict each other"), "give one or the other"}
 	}
 	all, damaged, err := s.ReadableSnapshots(ctx)
@@ -79,7 +80,7 @@ func (f *snapshotFilter) choose(ctx context.Context, s *repository.Session, args
 	// all, or the latest: then only those go on who tell of it.
 	if f.damaged != nil {
 		f.damaged(damaged)
-	} else if len(damaged) > 0 && (len(args) == 0 || slices.Contains(args, "latest")) {
+	} else if len(damaged) > 0 && (len(args) == 0 || slices.Contains(args, latestSnapshot)) {
 		return nil, errors.Join(slices.Collect(maps.Values(damaged))...)
 	}
 	passed := slices.DeleteFunc(slices.Clone(all), func(sn repository.Snapshot) bool { return !filter.Match(labels(sn)) })
@@ -88,15 +89,9 @@ func (f *snapshotFilter) choose(ctx context.Context, s *repository.Session, args
 	}
 	var chosen []repository.Snapshot
 	for _, arg := range args {
-		var sn repository.Snapshot
-		if arg != "latest" {
-			if sn, err = s.FindSnapshot(ctx, arg); err != nil {
-				return nil, &hintError{err: err, hint: "\"keepsake snapshots\" lists them"}
-			}
-		} else {
-			if sn, err = newest(passed); err != nil {
-				return nil, err
-			}
+		sn, err := one(ctx, s, passed, arg)
+		if err != nil {
+			return nil, err
 		}
 		if !slices.ContainsFunc(chosen, func(c repository.Snapshot) bool { return c.ID == sn.ID }) {
 			chosen = append(chosen, sn)
@@ -105,8 +100,30 @@ func (f *snapshotFilter) choose(ctx context.Context, s *repository.Session, args
 	return chosen, nil
 }
 
-// newest is the last snapshot of a list that is not from the future.
+// one finds a snapshot by what people write. "latest" is the newest of passed.
+func one(ctx context.Context, s *repository.Session, passed []repository.Snapshot, text string) (repository.Snapshot, error) {
+	if text == latestSnapshot {
+		return newest(passed)
+	}
+	if !strings.HasPrefix(text, latestSnapshot+":") {
+		sn, err := s.FindSnapshot(ctx, text)
+		if err != nil {
+			return sn, &hintError{err: err, hint: "\"keepsake snapshots\" lists them"}
+		}
+		return sn, nil
+	}
+	info, err := findSnapshot(ctx, s, text)
+	return info.Snapshot, err
+}
+
+// newest is the last snapshot of a list that is not from the future. Where
+// phones are backed up it is a backup: receipts and copies of media are not what
+// people mean.
 func newest(list []repository.Snapshot) (repository.Snapshot, error) {
+	isBackup := func(sn repository.Snapshot) bool { return snapshot.Describe(sn).Kind == snapshot.Backup }
+	if slices.ContainsFunc(list, isBackup) {
+		list = slices.DeleteFunc(slices.Clone(list), func(sn repository.Snapshot) bool { return !isBackup(sn) })
+	}
 	for _, sn := range slices.Backward(list) {
 		if !sn.Time.After(time.Now()) {
 			return sn, nil
@@ -144,10 +161,18 @@ type snapshotJSON struct {
 	format.Snapshot
 	ID      format.ID `json:"id"`
 	ShortID string    `json:"short_id"`
+
+	// Of a phone's snapshots; see snapshot.Info.
+	Kind      string     `json:"kind,omitempty"` // "backup", "media" or "receipt"
+	UDID      string     `json:"udid,omitempty"`
+	PhoneName string     `json:"name,omitempty"`
+	IOS       string     `json:"ios,omitempty"`
+	Sealed    bool       `json:"sealed,omitempty"`
+	Rehearsed *time.Time `json:"rehearsed,omitempty"` // when a virtual phone last got it, and all was as it should be
 }
 
 func newSnapshotJSON(sn repository.Snapshot) snapshotJSON {
-	return snapshotJSON{sn.Snapshot, sn.ID, sn.ID.Short()}
+	return snapshotJSON{Snapshot: sn.Snapshot, ID: sn.ID, ShortID: sn.ID.Short()}
 }
 
 // snapshotTable lays out snapshots, oldest first. reasons may be nil.

@@ -13,6 +13,7 @@ import (
 	"github.com/keepsake-backup/keepsake/repository"
 	"github.com/keepsake-backup/keepsake/repository/format"
 	"github.com/keepsake-backup/keepsake/repository/treewalk"
+	"github.com/keepsake-backup/keepsake/snapshot"
 )
 
 // inSnapshot is what SNAPSHOT or SNAPSHOT:PATH names.
@@ -23,10 +24,18 @@ type inSnapshot struct {
 }
 
 // findInSnapshot finds the snapshot that the part of text before a colon names,
-// and in it the path behind.
+// and in it the path behind (splitSnapshot).
 func findInSnapshot(ctx context.Context, s *repository.Session, filter *snapshotFilter, text string) (inSnapshot, error) {
-	id, path, _ := strings.Cut(text, ":")
+	id, path := splitSnapshot(text)
 	list, err := filter.choose(ctx, s, []string{id})
+	if phone, ok := strings.CutPrefix(id, latestSnapshot+":"); ok && errors.Is(err, snapshot.ErrNotFound) {
+		// It is no phone: then a path without its slash.
+		if list, other := filter.choose(ctx, s, []string{latestSnapshot}); other == nil {
+			if found, other := at(ctx, s, list[0], phone+"/"+path); other == nil {
+				return found, nil
+			}
+		}
+	}
 	if err != nil {
 		return inSnapshot{}, err
 	}
