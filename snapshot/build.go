@@ -31,6 +31,11 @@ type Input struct {
 	ManifestStored     io.ReaderAt
 	ManifestStoredSize int64
 
+	// OldIndex is Manifest.mbdb of a backup of iOS 4 to 9, of whose rows Manifest was
+	// made; nil for others. The iTunes folder has it in the place of Manifest.db, and
+	// its files are not in the 256 folders.
+	OldIndex []byte
+
 	// The lists beside it, as they are; nil leaves InfoPlist or StatusPlist out.
 	InfoPlist, ManifestPlist, StatusPlist []byte
 
@@ -67,6 +72,15 @@ func (b *Built) Meta() Meta { return b.meta.clone() }
 
 // NewFiles counts the files whose content came in this run.
 func (b *Built) NewFiles() int64 { return b.new }
+
+// Open opens the snapshot before it is published, for those who want to look at it
+// first. w is what it was built with; everything that was handed to it becomes durable.
+func (b *Built) Open(ctx context.Context, w *repository.Writer, s *repository.Session) (*Snapshot, error) {
+	if err := w.Flush(ctx); err != nil {
+		return nil, fmt.Errorf("open unpublished snapshot: %w", err)
+	}
+	return Open(ctx, s, repository.Snapshot{Snapshot: b.sn})
+}
 
 // Commit publishes the snapshot: everything that it needs is durable before it is
 // seen.

@@ -46,7 +46,7 @@ func (b *builder) ios(records []byte) (*format.ID, error) {
 	for _, f := range []struct {
 		name string
 		data []byte
-	}{{itunesbackup.InfoName, b.in.InfoPlist}, {itunesbackup.ManifestListName, b.in.ManifestPlist}, {itunesbackup.StatusName, b.in.StatusPlist}} {
+	}{{itunesbackup.InfoName, b.in.InfoPlist}, {itunesbackup.ManifestListName, b.in.ManifestPlist}, {itunesbackup.StatusName, b.in.StatusPlist}, {oldIndexName, b.in.OldIndex}} {
 		if f.data == nil {
 			continue
 		}

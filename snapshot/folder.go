@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"time"
 
 	"github.com/keepsake-backup/keepsake/itunesbackup"
@@ -13,6 +14,9 @@ import (
 	"github.com/keepsake-backup/keepsake/repository"
 	"github.com/keepsake-backup/keepsake/repository/format"
 )
+
+// oldIndexName is the index of iOS 4 to 9.
+const oldIndexName = "Manifest.mbdb"
 
 // Folder is the iTunes folder that a snapshot was made from, byte for byte as the
 // phone sent it: what was decrypted is encrypted again. It is an fs.FS, fs.ReadDirFS
@@ -29,6 +33,7 @@ type Folder struct {
 	ctx   context.Context
 	p     *Snapshot
 	index *Index
+	old   bool // of iOS 4 to 9: Manifest.mbdb, and files without folders
 	fs    *repository.FS
 	table onceValue[*fileTable]
 }
@@ -44,7 +49,8 @@ func (p *Snapshot) Folder(ctx context.Context) (*Folder, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Folder{ctx: ctx, p: p, index: x, fs: p.s.FS(ctx, p.root)}, nil
+	_, old := p.ios.Find(oldIndexName)
+	return &Folder{ctx: ctx, p: p, index: x, old: old, fs: p.s.FS(ctx, p.root)}, nil
 }
 
 // fileTable is where the content of each file is, by place in the index.
@@ -199,24 +205,29 @@ func (f *Folder) find(name string) (*Entry, fileInfo, error) {
 		return nil, f.dirInfo("."), nil
 	}
 	if first, ok := shardOf(name); ok {
-		if from, to := f.index.shard(first); from < to {
+		if from, to := f.index.shard(first); from < to && !f.old {
 			return nil, f.dirInfo(name), nil
 		}
 		return nil, fileInfo{}, fs.ErrNotExist
 	}
-	if len(name) == 43 && name[2] == '/' {
-		id, err := itunesbackup.ParseFileID(name[3:])
-		if err != nil || id.Path() != name {
-			return nil, fileInfo{}, fs.ErrNotExist
-		}
+	if id, err := itunesbackup.ParseFileID(path.Base(name)); err == nil {
 		e, ok := f.index.Get(id)
-		if !ok {
+		if !ok || name != f.Place(id) {
 			return nil, fileInfo{}, fs.ErrNotExist
 		}
 		return &e, entryInfo(e), nil
 	}
 	info, err := f.topInfo(name)
 	return nil, info, err
+}
+
+// Place is where the content of a file lies in the folder: "ab/ab12…", or "ab12…"
+// beside a Manifest.mbdb.
+func (f *Folder) Place(id itunesbackup.FileID) string {
+	if f.old {
+		return id.String()
+	}
+	return id.Path()
 }
 
 // shardOf tells whether name is one of the 256 folders.
@@ -231,13 +242,16 @@ func shardOf(name string) (byte, bool) {
 	return b[0], true
 }
 
-var topNames = []string{itunesbackup.InfoName, itunesbackup.ManifestName, itunesbackup.ManifestListName, itunesbackup.StatusName}
+var topNames = []string{itunesbackup.InfoName, itunesbackup.ManifestName, oldIndexName, itunesbackup.ManifestListName, itunesbackup.StatusName}
 
 func (f *Folder) topInfo(name string) (fileInfo, error) {
 	stored := name
 	switch name {
-	case itunesbackup.InfoName, itunesbackup.ManifestListName, itunesbackup.StatusName:
+	case itunesbackup.InfoName, itunesbackup.ManifestListName, itunesbackup.StatusName, oldIndexName:
 	case itunesbackup.ManifestName:
+		if f.old { // made of the rows of the old index, for those who read the snapshot
+			return fileInfo{}, fs.ErrNotExist
+		}
 		if f.p.meta.ManifestRaw {
 			stored = manifestRaw
 		}
@@ -288,7 +302,15 @@ func (f *Folder) ReadDir(name string) ([]fs.DirEntry, error) {
 		}
 		return list, nil
 	}
+	if f.old {
+		for e := range f.index.All() {
+			list = append(list, fs.FileInfoToDirEntry(entryInfo(e)))
+		}
+	}
 	for first := range 256 {
+		if f.old {
+			break
+		}
 		if from, to := f.index.shard(byte(first)); from < to {
 			list = append(list, fs.FileInfoToDirEntry(f.dirInfo(hex.EncodeToString([]byte{byte(first)}))))
 		}
