@@ -62,6 +62,9 @@ type preflight struct {
 // run fills the report. Its error means that it could not look.
 func (p *preflight) run(ctx context.Context, previous bool) error {
 	r := p.report
+	if err := p.prove(ctx); err != nil || r.Blocked() {
+		return err
+	}
 	if err := p.open(ctx); err != nil {
 		return err
 	}
@@ -76,9 +79,6 @@ func (p *preflight) run(ctx context.Context, previous bool) error {
 		r.checkState(p.backup)
 	}
 	if err := r.checkPassword(ctx, p.backup, p.opt); err != nil {
-		return err
-	}
-	if err := p.prove(ctx); err != nil {
 		return err
 	}
 	if err := p.leaveOut(ctx); err != nil {
@@ -179,7 +179,16 @@ func (p *preflight) prove(ctx context.Context) error {
 		if name == "" && err != nil {
 			return fmt.Errorf("check backup: %w", err)
 		}
-		p.lacks[path.Base(name)] = fmt.Sprint(err)
+		if _, notID := itunesbackup.ParseFileID(path.Base(name)); notID == nil {
+			name = path.Base(name)
+		}
+		p.lacks[name] = fmt.Sprint(err)
+	}
+	// Without these nothing else can be looked at.
+	for _, name := range []string{itunesbackup.ManifestName, itunesbackup.ManifestListName} {
+		if why, lost := p.lacks[name]; lost {
+			p.report.add(checkFiles, Blocker, fmt.Sprintf("the backup is damaged: %s: %s", name, why), "Nothing can be restored without it. Restore another version; \"keepsake repair\" may find the lost part in a copy of the repository.")
+		}
 	}
 	return nil
 }
