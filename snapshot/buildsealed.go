@@ -51,7 +51,7 @@ func (b *builder) takeSealed(r *row, c *Content) {
 		b.problems.add(r, "it was decrypted, and the snapshot is sealed")
 	}
 	r.mark |= isNew
-	r.modTime = c.ModTime
+	r.modTime = nodeTime(c.ModTime).Unix() // as the tree has it
 	b.new++
 	b.rows.set(r, c.Blobs, c.Size, c.Stored)
 	b.meta.StoredBytes += r.stored

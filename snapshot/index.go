@@ -196,3 +196,7 @@ func sortByID(n int, id func(i int) []byte) []uint32 {
 	}
 	return sorted
 }
+
+// Records gives the bytes of the index, in the order of the tree; see the package
+// comment. They must not be changed.
+func (x *Index) Records() []byte { return x.records }

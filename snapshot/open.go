@@ -153,10 +153,18 @@ func (p *Snapshot) readSmall(ctx context.Context, name string, limit int64) ([]b
 	return data, nil
 }
 
-// Index loads what is stored of each file. It is loaded once.
+// Index loads what is stored of each file. It is loaded once. One that is damaged
+// is rebuilt: repository.Session.Check tells of it.
 func (p *Snapshot) Index(ctx context.Context) (*Index, error) {
 	return p.indexOnce.get(func() (*Index, error) {
 		x, err := p.loadIndex(ctx)
+		if err != nil && isDamage(err) {
+			var again error
+			if x, again = p.RebuildIndex(ctx); again == nil {
+				return x, nil
+			}
+			err = errors.Join(err, again)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("load index of snapshot %s: %w", p.info.ID.Short(), err)
 		}
