@@ -26,8 +26,9 @@ const (
 )
 
 // mediaFiles writes the part of /var/mobile/Media that backups leave out
-// (protocol.md 14.3): music with its catalogue, purchases, books, and the small
-// files that hosts ask for before a backup (protocol.md 4.9).
+// (protocol.md 14.3): music with its catalogue, purchases, books, what was synced
+// from a computer, and the small files that hosts ask for before a backup
+// (protocol.md 4.9).
 func (t *tree) mediaFiles(p plan) {
 	tracks := t.tracks(p)
 	for _, k := range tracks {
@@ -50,6 +51,7 @@ func (t *tree) mediaFiles(p plan) {
 	})
 	t.file(outside, "iTunes_Control/iTunes/Artwork/Originals/3c/1f0a2b", t.cover())
 	t.books()
+	t.synced(p)
 	t.hostFiles()
 }
 
@@ -159,6 +161,23 @@ func (t *tree) books() {
 	t.xml("Books/iBooksData2.plist", map[string]any{"Books": []any{map[string]any{"Name": "Manual", "Path": "Manual.pdf", "s": "0"}}})
 }
 
+// synced are a ringtone, a podcast and a picture that came from a computer.
+func (t *tree) synced(p plan) {
+	for _, sound := range []struct{ rel, title, artist, album string }{
+		{"iTunes_Control/Ringtones/" + four(t.chance("ringtone")) + ".m4r", "Two Bells", "The Telephones", "Tones"},
+		{"Podcasts/" + four(t.chance("podcast")) + ".m4a", "Episode 12", "Ada and Ben", "Garden Talk"},
+	} {
+		data, err := picture.Song(sound.title, sound.artist, sound.album, false, p.still, t.chance("sound", sound.rel).noise)
+		t.fail("make", outside, sound.rel, err)
+		t.file(outside, sound.rel, data)
+	}
+	const synced = "PhotoData/Sync/100SYNCD/IMG_0001.JPG"
+	c := t.chance(synced)
+	data, err := picture.JPEG(picture.Draw(c.Rand, 320, 240), picture.Facts{Taken: t.past(outside, synced)}, 0, c.noise)
+	t.fail("draw", outside, synced, err)
+	t.file(outside, synced, data)
+}
+
 // hostFiles are small files that a host copies into Info.plist. Some of the
 // names it asks for are missing, as on most phones.
 func (t *tree) hostFiles() {
@@ -171,7 +190,6 @@ func (t *tree) hostFiles() {
 	t.xml(base+"VoiceMemos.plist", map[string]any{"Playlists": []any{}})
 	t.file(outside, "Downloads/manifest.plist", nil)
 	t.folder(outside, "PublicStaging")
-	t.folder(outside, "Podcasts")
 }
 
 // xml writes v as an XML property list beside the backed-up folders.
