@@ -53,9 +53,9 @@ var rules = []rule{
 		why: "extractors read an fs.FS and give records"},
 	{from: []string{"virtualphone"}, to: []string{"device", "backup", "restore", "mobilebackup2/dirstore", "repository", "server", "internal/cli"}, deep: true,
 		why: "the virtual phone obeys the protocol, not our client: it shares message types with it and nothing else"},
-	{from: []string{"device", "backup", "restore", "snapshot", "usbmux", "lockdown", "devicelink", "mobilebackup2", "afc", "itunesbackup", "keybag", "repository"},
+	{from: []string{"media", "device", "backup", "restore", "snapshot", "usbmux", "lockdown", "devicelink", "mobilebackup2", "afc", "itunesbackup", "keybag", "repository"},
 		to: []string{"virtualphone"}, deep: true, why: "the product must not lean on its own test double"},
-	{from: []string{"device", "backup", "restore", "snapshot", "repository", "itunesbackup", "keybag", "virtualphone"}, to: delivery,
+	{from: []string{"media", "device", "backup", "restore", "snapshot", "repository", "itunesbackup", "keybag", "virtualphone"}, to: delivery,
 		why: "delivery sits on top"},
 }
 
