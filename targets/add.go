@@ -14,7 +14,9 @@ type NewTarget struct {
 	Name     string
 	Location string // as its owner writes it
 	Many     bool
-	Password Password
+	// Password and Environment are remembered as they are.
+	Password    Source
+	Environment string
 }
 
 // Added tells what Add did.
@@ -49,7 +51,7 @@ func (k *Keeper) Add(ctx context.Context, n NewTarget, mains []Main) (*Added, er
 	if len(mains) == 0 {
 		return fail(errors.New("there is nothing to copy yet"))
 	}
-	a := &Added{Target: Target{Name: n.Name, Location: base, Inside: k.inside(base), Many: n.Many, Password: n.Password, Added: k.now()}}
+	a := &Added{Target: Target{Name: n.Name, Location: base, Inside: k.inside(base), Many: n.Many, Password: n.Password, Environment: n.Environment, Added: k.now()}}
 	for _, m := range mains {
 		c, err := k.prepare(ctx, a, m)
 		if err != nil {
@@ -67,16 +69,17 @@ func (k *Keeper) Add(ctx context.Context, n NewTarget, mains []Main) (*Added, er
 
 // prepare makes or takes the repository for one main one.
 func (k *Keeper) prepare(ctx context.Context, a *Added, m Main) (_ *Copy, err error) {
-	p, err := k.look(ctx, a.Target.Location, m.Phone, true)
+	p, err := k.look(ctx, a.Target, a.Target.Location, m.Phone, true)
 	if err != nil {
 		return nil, err
 	}
 	var r *repository.Repository
+	var password secret.RepositoryPassword
 	if p == nil {
-		r, err = k.makeAt(ctx, a.Target, m)
+		r, password, err = k.makeAt(ctx, a.Target, m)
 		a.Made++
 	} else {
-		r, err = k.openTyped(ctx, a.Target, m, p)
+		r, password, err = k.openTyped(ctx, a.Target, p)
 	}
 	if err != nil {
 		return nil, err
@@ -89,7 +92,7 @@ func (k *Keeper) prepare(ctx context.Context, a *Added, m Main) (_ *Copy, err er
 		a.CutsElsewhere = true
 	}
 	if p == nil {
-		if p, err = k.look(ctx, a.Target.Location, m.Phone, true); err != nil {
+		if p, err = k.look(ctx, a.Target, a.Target.Location, m.Phone, true); err != nil {
 			return nil, err
 		}
 		if p == nil {
@@ -99,58 +102,62 @@ func (k *Keeper) prepare(ctx context.Context, a *Added, m Main) (_ *Copy, err er
 			return nil, err
 		}
 	}
-	return &Copy{Phone: m.Phone, Source: m.Repo.ID(), Repository: r.ID(), Config: p.config, Free: -1}, nil
+	c := &Copy{Phone: m.Phone, Source: m.Repo.ID(), Repository: r.ID(), Config: p.config, Free: -1}
+	if k.Remember || a.Target.sealed() {
+		c.Sealed = m.Repo.Seal(sealFor, []byte(password.Reveal()))
+	}
+	return c, nil
 }
 
 // makeAt makes the repository for one main one.
-func (k *Keeper) makeAt(ctx context.Context, t Target, m Main) (*repository.Repository, error) {
+func (k *Keeper) makeAt(ctx context.Context, t Target, m Main) (*repository.Repository, secret.RepositoryPassword, error) {
+	password := secret.RepositoryPassword{}
 	where, err := below(t.Location, m.Phone)
 	if err != nil {
-		return nil, err
+		return nil, password, err
 	}
-	password, err := k.newPassword(ctx, t, m)
-	if err != nil {
-		return nil, err
+	if password, err = k.newPassword(ctx, t); err != nil {
+		return nil, password, err
 	}
-	be, err := k.Open(ctx, where, true)
+	be, err := k.Open(ctx, t, where, true)
 	if err != nil {
-		return nil, err
+		return nil, password, err
 	}
 	o := k.Init
 	o.Polynomial = m.Repo.Config().ChunkerPolynomial
 	r, err := repository.Init(ctx, be, password, o)
 	if err != nil {
-		return nil, errors.Join(err, be.Close())
+		return nil, password, errors.Join(err, be.Close())
 	}
 	if m.Phone != "" && k.Made != nil {
-		if err := k.Made(ctx, t.Location, m.Phone); err != nil {
-			return nil, errors.Join(err, r.Close())
+		if err := k.Made(ctx, t, m.Phone); err != nil {
+			return nil, password, errors.Join(err, r.Close())
 		}
 	}
-	return r, nil
+	return r, password, nil
 }
 
-func (k *Keeper) newPassword(ctx context.Context, t Target, m Main) (secret.RepositoryPassword, error) {
+func (k *Keeper) newPassword(ctx context.Context, t Target) (secret.RepositoryPassword, error) {
 	if k.NewPassword != nil {
-		return k.NewPassword(ctx, t, m.Repo)
+		return k.NewPassword(ctx, t)
 	}
-	password, _, err := k.Password(ctx, t, m.Repo)
+	password, _, err := k.Password(ctx, t)
 	return password, err
 }
 
 // openTyped opens what lies at a place, with as many tries as anybody has.
-func (k *Keeper) openTyped(ctx context.Context, t Target, m Main, p *place) (*repository.Repository, error) {
+func (k *Keeper) openTyped(ctx context.Context, t Target, p *place) (*repository.Repository, secret.RepositoryPassword, error) {
 	for try := 1; ; try++ {
-		password, typed, err := k.Password(ctx, t, m.Repo)
+		password, typed, err := k.Password(ctx, t)
 		if err != nil {
-			return nil, errors.Join(err, p.be.Close())
+			return nil, password, errors.Join(err, p.be.Close())
 		}
 		r, err := repository.Open(ctx, p.be, password, k.Init.Options)
 		if err == nil {
-			return r, nil
+			return r, password, nil
 		}
 		if !typed || try == passwordTries || !errors.Is(err, repository.ErrWrongPassword) {
-			return nil, errors.Join(err, p.be.Close())
+			return nil, password, errors.Join(err, p.be.Close())
 		}
 		if k.Mistyped != nil {
 			k.Mistyped(t)

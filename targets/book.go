@@ -1,30 +1,34 @@
 package targets
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 )
 
+// document is the name of the book among the station's documents; bookVersion is
+// how it is written.
 const (
+	document    = "targets"
 	bookVersion = 1
-	// A version held takes 150 bytes: this is room for 400,000 of them.
-	maxBook = 64 << 20
 )
 
-// Book is the file in which this station remembers its targets. It can be used
-// concurrently, also by several processes: each change reads the file anew, under
-// a lock.
-type Book struct{ file string }
+// Documents is where a station keeps small documents: JSON values that are read
+// and written whole. *station.Station is one.
+type Documents interface {
+	// Load reads one into v; if there is none, v stays as it is.
+	Load(name string, v any) error
+	// Update loads one into v, lets change change it, and writes it back, alone and
+	// at once or not at all.
+	Update(name string, v any, change func() error) error
+}
 
-// OpenBook gives the book in file, which need not exist; its folder is made at the
-// first change.
-func OpenBook(file string) *Book { return &Book{file} }
+// Book is where this station remembers its targets. It can be used as Documents
+// can: concurrently, by several processes too.
+type Book struct{ in Documents }
+
+// OpenBook gives the book that is kept in a station.
+func OpenBook(in Documents) *Book { return &Book{in} }
 
 type bookFile struct {
 	Version int      `json:"version"`
@@ -90,59 +94,33 @@ func (b *Book) Update(name string, fn func(*Target) error) error {
 }
 
 // change does one thing to the book, alone. i is the place of the target, or -1.
-func (b *Book) change(verb, name string, fn func(content *bookFile, i int) error) (err error) {
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("%s target %q: %w", verb, name, err)
+func (b *Book) change(verb, name string, fn func(content *bookFile, i int) error) error {
+	content := bookFile{Version: bookVersion}
+	err := b.in.Update(document, &content, func() error {
+		if err := content.check(); err != nil {
+			return err
 		}
-	}()
-	if err := os.MkdirAll(filepath.Dir(b.file), 0o700); err != nil {
-		return err
-	}
-	unlock, err := lockFile(b.file + ".lock")
+		return fn(&content, slices.IndexFunc(content.Targets, func(t Target) bool { return t.Name == name }))
+	})
 	if err != nil {
-		return err
+		return fmt.Errorf("%s target %q: %w", verb, name, err)
 	}
-	defer func() { err = errors.Join(err, unlock()) }()
-	content, err := b.read()
-	if err != nil {
-		return err
-	}
-	if err := fn(&content, slices.IndexFunc(content.Targets, func(t Target) bool { return t.Name == name })); err != nil {
-		return err
-	}
-	return b.write(content)
+	return nil
 }
 
 func (b *Book) read() (bookFile, error) {
-	none := bookFile{Version: bookVersion}
-	f, err := os.Open(b.file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return none, nil
-	}
-	if err != nil {
-		return none, err
-	}
-	defer f.Close() // read only
-	data, err := io.ReadAll(io.LimitReader(f, maxBook+1))
-	if err != nil {
-		return none, err
-	}
-	if len(data) > maxBook {
-		return none, fmt.Errorf("%s: more than %d bytes", b.file, maxBook)
-	}
-	var content bookFile
-	if err := json.Unmarshal(data, &content); err != nil {
-		return none, fmt.Errorf("%s: %w", b.file, err)
-	}
-	if content.Version != bookVersion {
-		return none, fmt.Errorf("%s: version %d, which a newer keepsake may have written; this one knows %d", b.file, content.Version, bookVersion)
+	content := bookFile{Version: bookVersion}
+	if err := b.in.Load(document, &content); err != nil {
+		return content, err
 	}
 	return content, content.check()
 }
 
 // check refuses what this package does not write: the file may have been edited.
 func (c *bookFile) check() error {
+	if c.Version != bookVersion {
+		return fmt.Errorf("version %d, which a newer keepsake may have written; this one knows %d", c.Version, bookVersion)
+	}
 	seen := map[string]bool{}
 	for _, t := range c.Targets {
 		if err := CheckName(t.Name); err != nil {
@@ -179,35 +157,4 @@ func isPhone(s string) bool {
 		}
 	}
 	return true
-}
-
-// write replaces the file as a whole: a loss of power leaves the old one or the
-// new one.
-func (b *Book) write(content bookFile) (err error) {
-	data, err := json.MarshalIndent(content, "", "  ")
-	if err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(b.file), filepath.Base(b.file)+"-*.tmp") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
-		}
-	}()
-	if _, err := f.Write(append(data, '\n')); err != nil {
-		return errors.Join(err, f.Close())
-	}
-	if err := f.Sync(); err != nil {
-		return errors.Join(err, f.Close())
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), b.file); err != nil {
-		return err
-	}
-	return syncFolder(filepath.Dir(b.file))
 }

@@ -8,7 +8,7 @@
 //
 // The two calls that most people need:
 //
-//	k := &targets.Keeper{Book: targets.OpenBook(file), Open: …, Password: …}
+//	k := &targets.Keeper{Book: targets.OpenBook(station), Open: …, Password: …}
 //	result, err := k.Copy(ctx, "usb", targets.Main{Repo: r}, targets.CopyOptions{})
 //	report, err := k.Repair(ctx, targets.Main{Repo: r}, nil, targets.RepairOptions{})
 //
@@ -36,7 +36,7 @@
 //
 // # What is in a Book
 //
-// A JSON file, mode 0600, replaced as a whole: {"version":1,"targets":[…]}. It
-// holds no password in clear: it names a file or a command, or holds one that was
-// sealed under the main repository's key.
+// The document "targets" of the station: {"version":1,"targets":[…]}. It holds no
+// password in clear: it names a file or a command, or holds one that was sealed
+// under the main repository's key.
 package targets

@@ -85,7 +85,7 @@ func (k *Keeper) find(ctx context.Context, t Target, c Copy, paths []string, fre
 	var other *place  // a repository at a place that was named, perhaps with a new config
 	var trouble error // of places that could not be looked at
 	for _, base := range bases {
-		p, err := k.look(ctx, base, c.Phone, fresh)
+		p, err := k.look(ctx, t, base, c.Phone, fresh)
 		switch {
 		case ctx.Err() != nil:
 			return nil, errors.Join(context.Cause(ctx), err)
@@ -148,7 +148,7 @@ func (k *Keeper) bases(t Target, named []string) ([]string, error) {
 }
 
 // look tells what repository lies at a location; nil if none does.
-func (k *Keeper) look(ctx context.Context, base, phone string, fresh bool) (*place, error) {
+func (k *Keeper) look(ctx context.Context, t Target, base, phone string, fresh bool) (*place, error) {
 	where, err := below(base, phone)
 	if err != nil {
 		return nil, err
@@ -160,13 +160,13 @@ func (k *Keeper) look(ctx context.Context, base, phone string, fresh bool) (*pla
 		}
 		probe, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
-		be, err := k.Open(probe, where, fresh)
+		be, err := k.Open(probe, t, where, fresh)
 		if err != nil {
 			return nil, err
 		}
 		return k.config(probe, be, place{base: base, where: where, be: be})
 	}
-	be, err := k.Open(ctx, where, fresh)
+	be, err := k.Open(ctx, t, where, fresh)
 	if err != nil {
 		return nil, err
 	}

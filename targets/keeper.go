@@ -16,19 +16,21 @@ import (
 // in it can.
 type Keeper struct {
 	Book *Book
-	// Open reaches a location. fresh: what is read must come from there, not from
+	// Open reaches a location of a target. fresh: what is read must come from there, not from
 	// copies on this computer. Of a folder that is missing it makes nothing.
-	Open func(ctx context.Context, location string, fresh bool) (backend.Backend, error)
-	// Password gives the password of a target; main is the repository that is
-	// copied, or nil where it is not open. typed: somebody typed it and may try
-	// again.
-	Password func(ctx context.Context, t Target, main *repository.Repository) (password secret.RepositoryPassword, typed bool, err error)
+	Open func(ctx context.Context, t Target, location string, fresh bool) (backend.Backend, error)
+	// Password gives the password of a target, where none was sealed. typed: somebody
+	// typed it and may try again.
+	Password func(ctx context.Context, t Target) (password secret.RepositoryPassword, typed bool, err error)
 	// NewPassword gives the password of a repository that is about to be made; nil
 	// is Password.
-	NewPassword func(ctx context.Context, t Target, main *repository.Repository) (secret.RepositoryPassword, error)
+	NewPassword func(ctx context.Context, t Target) (secret.RepositoryPassword, error)
+	// Remember seals the password of a target that is added under the key of its
+	// main repository.
+	Remember bool
 	// Made is told of each repository that was made for a phone in a target with
 	// Many, so that others find it there; may be nil.
-	Made func(ctx context.Context, location, phone string) error
+	Made func(ctx context.Context, t Target, phone string) error
 	// Mistyped is told before a password is asked for again; may be nil.
 	Mistyped func(t Target)
 	// Init says how new repositories are made. Their polynomial is the main one's.
@@ -94,7 +96,7 @@ func (k *Keeper) open(ctx context.Context, t Target, c Copy, main *repository.Re
 		if err != nil {
 			return nil, err
 		}
-		password, typed, err := k.Password(ctx, t, main)
+		password, typed, err := k.passwordOf(ctx, t, c, main)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("open target %q: %w", t.Name, err), found.be.Close())
 		}
@@ -123,6 +125,23 @@ func (k *Keeper) open(ctx context.Context, t Target, c Copy, main *repository.Re
 			k.Mistyped(t)
 		}
 	}
+}
+
+// sealFor is what passwords are sealed for: nothing else that the main repository
+// seals can be taken for one.
+const sealFor = "password of a target"
+
+// passwordOf is the password of a copy: the one that was sealed, or the one that
+// is given.
+func (k *Keeper) passwordOf(ctx context.Context, t Target, c Copy, main *repository.Repository) (secret.RepositoryPassword, bool, error) {
+	if len(c.Sealed) == 0 || main == nil || main.ID() != c.Source {
+		return k.Password(ctx, t)
+	}
+	plain, err := main.Unseal(sealFor, c.Sealed)
+	if err != nil {
+		return secret.RepositoryPassword{}, false, fmt.Errorf("unseal the remembered password: %w", err)
+	}
+	return secret.NewRepositoryPassword(string(plain)), false, nil
 }
 
 // remember notes where a repository was found, and its config if that was mended.

@@ -26,20 +26,37 @@ type Target struct {
 	// mounted, "." for that place itself; "" where the disk is not removable.
 	Inside string `json:"inside,omitempty"`
 	// Many: the location holds one repository for each phone.
-	Many     bool      `json:"many,omitempty"`
-	Password Password  `json:"password,omitzero"`
-	Added    time.Time `json:"added"`
-	Copies   []Copy    `json:"copies"`
+	Many     bool   `json:"many,omitempty"`
+	Password Source `json:"password,omitzero"`
+	// Environment is a file with the credentials for a store elsewhere; "" is none.
+	Environment string    `json:"environment,omitempty"`
+	Added       time.Time `json:"added"`
+	Copies      []Copy    `json:"copies"`
 }
 
-// Password says where the password of a target comes from. The zero value: from
-// the environment or whoever sits at the terminal.
-type Password struct {
+// Source says where the password of a target comes from. The zero value: from the
+// environment or whoever sits at the terminal.
+type Source struct {
 	File    string `json:"file,omitempty"`
 	Command string `json:"command,omitempty"`
-	// Sealed is the password under the key of the main repository: whoever opens
-	// that one opens the target too, and nobody else.
-	Sealed []byte `json:"sealed,omitempty"`
+}
+
+// PasswordKind is "file", "command", "sealed" or "asked".
+func (t *Target) PasswordKind() string {
+	switch {
+	case t.Password.File != "":
+		return "file"
+	case t.Password.Command != "":
+		return "command"
+	case t.sealed():
+		return "sealed"
+	}
+	return "asked"
+}
+
+// sealed tells whether passwords are kept under the key of the main repository.
+func (t *Target) sealed() bool {
+	return slices.ContainsFunc(t.Copies, func(c Copy) bool { return len(c.Sealed) > 0 })
 }
 
 // Copy is one repository on a target, and what is known of it.
@@ -52,6 +69,9 @@ type Copy struct {
 	Repository format.ID `json:"repository"`
 	// Config is the digest of the config file as it lies there.
 	Config format.ID `json:"config"`
+	// Sealed is the password under the key of the main repository, in base64: whoever
+	// opens that one opens the target too, and nobody else. It may be empty.
+	Sealed []byte `json:"sealed,omitempty"`
 	// LastCopied is when the last copy was complete.
 	LastCopied time.Time `json:"last_copied,omitzero"`
 	// Held are the versions that were there after the last copy.
@@ -152,9 +172,9 @@ func (c *Copy) hold(list []Held) {
 
 // clone is a copy that shares nothing.
 func (t Target) clone() Target {
-	t.Password.Sealed = slices.Clone(t.Password.Sealed)
 	t.Copies = slices.Clone(t.Copies)
 	for i := range t.Copies {
+		t.Copies[i].Sealed = slices.Clone(t.Copies[i].Sealed)
 		t.Copies[i].Held = slices.Clone(t.Copies[i].Held)
 		t.Copies[i].PartsRead = slices.Clone(t.Copies[i].PartsRead)
 	}

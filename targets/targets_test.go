@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/keepsake-backup/keepsake/internal/secret"
+	state "github.com/keepsake-backup/keepsake/internal/station"
 	"github.com/keepsake-backup/keepsake/repository"
 	"github.com/keepsake-backup/keepsake/repository/backend"
 	"github.com/keepsake-backup/keepsake/repository/backend/fault"
@@ -44,10 +45,14 @@ func cheap() repository.InitOptions {
 func newStation(t *testing.T) *station {
 	t.Helper()
 	s := &station{t: t, dir: t.TempDir(), clock: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
+	documents, err := state.Open(s.path("state"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	s.Keeper = &Keeper{
-		Book: OpenBook(filepath.Join(s.dir, "state", "targets.json")),
+		Book: OpenBook(documents),
 		Open: s.open,
-		Password: func(context.Context, Target, *repository.Repository) (secret.RepositoryPassword, bool, error) {
+		Password: func(context.Context, Target) (secret.RepositoryPassword, bool, error) {
 			return secret.NewRepositoryPassword(targetPassword), false, nil
 		},
 		Init:   cheap(),
@@ -58,7 +63,7 @@ func newStation(t *testing.T) *station {
 	return s
 }
 
-func (s *station) open(ctx context.Context, where string, _ bool) (backend.Backend, error) {
+func (s *station) open(ctx context.Context, _ Target, where string, _ bool) (backend.Backend, error) {
 	l, err := location.Parse(where)
 	if err != nil {
 		return nil, err
@@ -79,7 +84,7 @@ func (s *station) path(name string) string { return filepath.Join(s.dir, name) }
 // make makes a repository beside the targets.
 func (s *station) make(name, password string) *repository.Repository {
 	s.t.Helper()
-	be, err := s.open(s.t.Context(), s.path(name), true)
+	be, err := s.open(s.t.Context(), Target{}, s.path(name), true)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -272,7 +277,7 @@ func TestAddRefuses(t *testing.T) {
 		"itself":   {Name: "same", Location: s.path("main")},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s.Password = func(context.Context, Target, *repository.Repository) (secret.RepositoryPassword, bool, error) {
+			s.Password = func(context.Context, Target) (secret.RepositoryPassword, bool, error) {
 				return secret.NewRepositoryPassword(mainPassword), false, nil
 			}
 			if _, err := s.Add(t.Context(), n, []Main{{Repo: s.main}}); err == nil {
@@ -395,7 +400,7 @@ func TestWrongPassword(t *testing.T) {
 	s.store(s.main, "one")
 	s.add("usb")
 	asked, mistyped := 0, 0
-	s.Password = func(context.Context, Target, *repository.Repository) (secret.RepositoryPassword, bool, error) {
+	s.Password = func(context.Context, Target) (secret.RepositoryPassword, bool, error) {
 		asked++
 		if asked == 4 {
 			return secret.NewRepositoryPassword(targetPassword), true, nil
@@ -431,7 +436,7 @@ func TestManyPhones(t *testing.T) {
 	s.store(one, "of anna")
 	s.store(two, "of ben")
 	var made []string
-	s.Made = func(_ context.Context, where, phone string) error {
+	s.Made = func(_ context.Context, _ Target, phone string) error {
 		made = append(made, phone)
 		return nil
 	}

@@ -54,7 +54,7 @@ func newRoot(a *app) *cobra.Command {
 	}
 	add(groupDaily, newBackup(a), newRestore(a), newSnapshots(a), newCheck(a), newDoctor(a))
 	add(groupPhone, newDevices(a), newPair(a), newUnpair(a), newEncryption(a))
-	add(groupRepository, newInit(a), newForget(a), newPrune(a), newCopy(a), newStats(a),
+	add(groupRepository, newInit(a), newForget(a), newPrune(a), newCopy(a), newTargets(a), newStats(a),
 		newKey(a), newUnlock(a), newRepair(a), newCat(a))
 	add(groupRepository, newBackupDir(a), newRestoreFiles(a), newLs(a), newFind(a), newDiff(a), newDump(a), newMount(a))
 	add(groupDevelopment, newDemo(a), newServeREST(a), newVirtual(a))
