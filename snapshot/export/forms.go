@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"path/filepath"
 
 	"github.com/keepsake-backup/keepsake/internal/progress"
@@ -76,12 +75,9 @@ func (e *exporter) openForConversion(ctx context.Context) error {
 func (e *exporter) writeConverted(ctx context.Context) error {
 	meta := e.p.Meta()
 	e.result.Files, e.result.Bytes = meta.Files, meta.StoredBytes
-	info, err := fs.Stat(e.folder, itunesbackup.ManifestName)
-	if err != nil {
-		return err
-	}
-	// Padding makes a file up to a block larger or smaller, and the index twice as large for a while.
-	if err := e.t.room(ctx, meta.StoredBytes+meta.Files*diskBlock+2*info.Size()+spare); err != nil {
+	// An index has a good kilobyte a row, and is there twice for a while: in clear
+	// and encrypted.
+	if err := e.t.room(ctx, meta.StoredBytes+meta.Files*diskBlock+max(meta.Rows, meta.Files)*4096+spare); err != nil {
 		return err
 	}
 	e.rep.Phase("write", "Writing "+e.result.Folder)

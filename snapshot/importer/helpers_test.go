@@ -53,7 +53,7 @@ var repositoryPassword = secret.NewRepositoryPassword("correct horse")
 
 func newRepository(t *testing.T, be backend.Backend) *repository.Repository {
 	t.Helper()
-	var o repository.InitOptions
+	o := repository.InitOptions{Polynomial: 0x3DA3358B4DC173} // to find one takes time
 	o.KDF.N, o.KDF.R, o.KDF.P = 1<<10, 8, 1
 	r, err := repository.Init(t.Context(), be, repositoryPassword, o)
 	if err != nil {
