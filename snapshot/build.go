@@ -130,10 +130,10 @@ func (e *IncompleteError) Error() string {
 	return b.String()
 }
 
-func (e *IncompleteError) add(r *row, what string) {
+func (e *IncompleteError) add(r *row, path, what string) {
 	e.Total++
 	if len(e.Files) < maxProblems {
-		e.Files = append(e.Files, FileProblem{r.id, r.path(), what})
+		e.Files = append(e.Files, FileProblem{r.id, path, what})
 	}
 }
 
@@ -283,7 +283,7 @@ func (b *builder) report(n int64) {
 func (b *builder) unread(r *row) bool {
 	why, ok := b.in.Unread[r.id]
 	if ok {
-		b.meta.Unread = append(b.meta.Unread, Unread{r.id, r.path(), why})
+		b.meta.Unread = append(b.meta.Unread, Unread{r.id, b.rows.path(r), why})
 	}
 	return ok
 }

@@ -19,8 +19,7 @@ func (b *builder) scan() error {
 	if n > math.MaxInt32 {
 		return fmt.Errorf("%w: Manifest.db has %d rows", itunesbackup.ErrMalformed, n)
 	}
-	b.rows.list = make([]row, 0, n)
-	b.rows.targets = map[uint32]string{}
+	b.rows = newRows(n)
 	for r, err := range b.manifest.Records(b.ctx) {
 		var rowErr *itunesbackup.RowError
 		switch {
@@ -52,7 +51,8 @@ func (b *builder) scan() error {
 func (b *builder) row(rec *itunesbackup.Record) error {
 	f := &rec.File
 	b.meta.Rows++
-	r := row{id: rec.ID, key: b.rows.text(rec.Domain, rec.RelativePath), kind: uint8(rec.Kind()), mode: uint16(f.Mode), uid: uint32(f.UserID), gid: uint32(f.GroupID), modTime: f.LastModified}
+	r := row{id: rec.ID, kind: uint8(rec.Kind()), mode: uint16(f.Mode), uid: uint32(f.UserID), gid: uint32(f.GroupID), modTime: f.LastModified}
+	b.rows.locate(&r, rec.Domain, rec.RelativePath)
 	switch rec.Kind() {
 	case itunesbackup.FlagFile:
 		b.meta.Files++
@@ -127,12 +127,12 @@ func (b *builder) takeNew(r *row, f *itunesbackup.MBFile) {
 	}
 	if what := b.accept(r, f, &c); what != "" {
 		if _, known := b.in.Unread[r.id]; !known {
-			b.problems.add(r, what)
+			b.problems.add(r, b.rows.path(r), what)
 		}
 	}
 	r.mark |= isNew
 	b.new++
-	b.rows.set(r, c.Blobs, c.Size, c.Stored)
+	b.rows.set(r, c.Blobs, c.Size)
 }
 
 // accept judges a new content by its row, and says what is wrong.

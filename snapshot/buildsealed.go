@@ -12,6 +12,7 @@ func (b *builder) buildSealed() (format.ID, error) {
 	if b.in.Stored == nil {
 		return format.ID{}, errors.New("nobody says which files a sealed snapshot has")
 	}
+	b.rows = newRows(0)
 	for id := range b.in.Stored {
 		r := row{id: id}
 		if b.in.Contents != nil {
@@ -22,7 +23,7 @@ func (b *builder) buildSealed() (format.ID, error) {
 		b.rows.list = append(b.rows.list, r)
 		b.meta.Files++
 	}
-	b.rows.sort() // by ID, since no row has a key
+	b.rows.sort() // by ID, since no row has a place
 	for i := 1; i < len(b.rows.order); i++ {
 		if b.rows.at(i).id == b.rows.at(i-1).id {
 			return format.ID{}, errors.New("file " + b.rows.at(i).id.String() + " is stored twice")
@@ -33,7 +34,7 @@ func (b *builder) buildSealed() (format.ID, error) {
 	}
 	for i := range b.rows.list {
 		if r := &b.rows.list[i]; !r.is(found) {
-			b.problems.add(r, "it is said to be stored, and its content is not there")
+			b.problems.add(r, b.rows.path(r), "it is said to be stored, and its content is not there")
 		}
 	}
 	if b.problems.Total > 0 {
@@ -48,13 +49,13 @@ func (b *builder) buildSealed() (format.ID, error) {
 
 func (b *builder) takeSealed(r *row, c *Content) {
 	if c.Size != c.Stored || c.Size < 0 || c.Stored > maxStored {
-		b.problems.add(r, "it was decrypted, and the snapshot is sealed")
+		b.problems.add(r, b.rows.path(r), "it was decrypted, and the snapshot is sealed")
 	}
 	r.mark |= isNew
 	r.modTime = nodeTime(c.ModTime).Unix() // as the tree has it
 	b.new++
-	b.rows.set(r, c.Blobs, c.Size, c.Stored)
-	b.meta.StoredBytes += r.stored
+	b.rows.set(r, c.Blobs, c.Size)
+	b.meta.StoredBytes += r.stored()
 	b.meta.ContentBytes += r.size
 }
 
@@ -69,8 +70,8 @@ func (b *builder) inheritSealed() error {
 		return p.eachFile(b.ctx, func(_ int, e Entry, n *format.Node) error {
 			if r, ok := b.rows.find(e.ID); ok && !r.is(found) {
 				r.modTime = e.ModTime
-				b.rows.set(r, n.Content, int64(n.Size), e.Stored)
-				b.meta.StoredBytes += r.stored
+				b.rows.set(r, n.Content, int64(n.Size))
+				b.meta.StoredBytes += r.stored()
 				b.meta.ContentBytes += r.size
 			}
 			return b.ctx.Err()

@@ -3,7 +3,6 @@ package snapshot
 import (
 	"io/fs"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/keepsake-backup/keepsake/itunesbackup"
@@ -21,7 +20,7 @@ const (
 func (b *builder) trees() (format.ID, error) {
 	b.why = map[itunesbackup.FileID]Reason{}
 	placed := len(b.rows.order)
-	for placed > 0 && b.rows.at(placed-1).key == "" {
+	for placed > 0 && b.rows.at(placed-1).name == "" {
 		placed--
 	}
 	nodes, err := b.folder(0, placed, 0)
@@ -43,12 +42,12 @@ func (b *builder) trees() (format.ID, error) {
 }
 
 // folder makes the nodes of a folder out of the rows from lo to hi in the order
-// of the tree, which are all that is in it. The first skip bytes of their keys are
-// its own.
+// of the tree, which are all that is in it. The first skip bytes of their
+// addresses are its own.
 func (b *builder) folder(lo, hi, skip int) ([]format.Node, error) {
 	var nodes []format.Node
 	for lo < hi {
-		name, _, _ := strings.Cut(b.rows.at(lo).key[skip:], "\x00")
+		name, _ := b.rows.part(b.rows.at(lo), skip)
 		own, end := b.group(lo, hi, skip, name)
 		switch {
 		case len(name) > maxName || skip == 0 && name == iosDir:
@@ -72,15 +71,16 @@ func (b *builder) folder(lo, hi, skip int) ([]format.Node, error) {
 // group finds the rows of a name: its own from lo to own, what is in it from own
 // to end.
 func (b *builder) group(lo, hi, skip int, name string) (own, end int) {
-	length := skip + len(name)
-	for own = lo; own < hi && len(b.rows.at(own).key) == length && b.rows.at(own).key[skip:] == name; own++ {
-	}
-	for end = own; end < hi; end++ {
-		if key := b.rows.at(end).key; len(key) <= length || key[length] != 0 || key[skip:length] != name {
+	for end = lo; end < hi; end++ {
+		part, more := b.rows.part(b.rows.at(end), skip)
+		if part != name {
 			break
 		}
+		if !more {
+			own = end + 1
+		}
 	}
-	return own, end
+	return max(own, lo), end
 }
 
 // entry makes the node of a name, and says whether there is one.
@@ -216,7 +216,7 @@ func (b *builder) list() ([]byte, error) {
 		}
 		records = appendRecord(records, r.entry())
 		if r.is(exiled) {
-			b.meta.Exceptions = append(b.meta.Exceptions, Exception{ID: r.id, Path: r.path(), Why: b.why[r.id], Raw: r.is(raw) || !r.isFile()})
+			b.meta.Exceptions = append(b.meta.Exceptions, Exception{ID: r.id, Path: b.rows.path(r), Why: b.why[r.id], Raw: r.is(raw) || !r.isFile()})
 		}
 	}
 	return records, nil

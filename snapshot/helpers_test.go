@@ -11,7 +11,6 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -22,6 +21,7 @@ import (
 	"github.com/keepsake-backup/keepsake/keybag"
 	"github.com/keepsake-backup/keepsake/repository"
 	"github.com/keepsake-backup/keepsake/repository/backend"
+	"github.com/keepsake-backup/keepsake/repository/backend/local"
 	"github.com/keepsake-backup/keepsake/repository/backend/memory"
 	"github.com/keepsake-backup/keepsake/snapshot"
 )
@@ -48,6 +48,19 @@ func newRepository(t testing.TB, be backend.Backend) *repository.Repository {
 	}
 	t.Cleanup(func() { r.Close() })
 	return r
+}
+
+// newLocal is a folder for a repository.
+func newLocal(t testing.TB, dir string) *local.Backend {
+	t.Helper()
+	be, err := local.Open(dir, local.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := be.Create(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return be
 }
 
 func begin(t testing.TB, r *repository.Repository) *repository.Session {
@@ -340,5 +353,3 @@ func verify(t testing.TB, p *snapshot.Snapshot, password secret.BackupPassword) 
 	}
 	return r
 }
-
-func lines(s string) []string { return strings.Split(strings.TrimSpace(s), "\n") }

@@ -71,7 +71,7 @@ func (b *builder) takeOver(r *row, e Entry, n *format.Node) bool {
 	if e.ModTime == r.modTime {
 		r.mark |= unchanged
 	}
-	b.rows.set(r, n.Content, int64(n.Size), e.Stored)
+	b.rows.set(r, n.Content, int64(n.Size))
 	return true
 }
 
@@ -124,7 +124,7 @@ func (b *builder) settleOne(r *row, old *itunesbackup.Manifest, folder *Folder) 
 	if what := b.accept(r, &rec.File, &c); what != "" {
 		return nil
 	}
-	b.rows.set(r, c.Blobs, c.Size, c.Stored)
+	b.rows.set(r, c.Blobs, c.Size)
 	return nil
 }
 
@@ -186,13 +186,13 @@ func (b *builder) unseal() error {
 			r, _ := b.rows.find(rec.ID)
 			if what := b.accept(r, &rec.File, &c); what != "" {
 				if _, known := b.in.Unread[r.id]; !known {
-					b.problems.add(r, what)
+					b.problems.add(r, b.rows.path(r), what)
 				}
 			}
 			if folder.sameTime(rec.ID, r.modTime) {
 				r.mark |= unchanged
 			}
-			b.rows.set(r, c.Blobs, c.Size, c.Stored)
+			b.rows.set(r, c.Blobs, c.Size)
 			return nil
 		})
 	}
@@ -234,7 +234,7 @@ func (b *builder) judge() error {
 	for i := range b.rows.order {
 		r := b.rows.at(i)
 		if r.is(found) {
-			b.meta.StoredBytes += r.stored
+			b.meta.StoredBytes += r.stored()
 			b.meta.ContentBytes += r.size
 			if r.is(unchanged) {
 				continue
@@ -243,7 +243,7 @@ func (b *builder) judge() error {
 		if !r.isFile() && !r.is(unlisted) || b.unread(r) || r.is(found) {
 			continue
 		}
-		b.problems.add(r, b.whyMissing(r))
+		b.problems.add(r, b.rows.path(r), b.whyMissing(r))
 	}
 	if b.problems.Total > 0 {
 		return &b.problems

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/keepsake-backup/keepsake/itunesbackup"
-	"github.com/keepsake-backup/keepsake/keybag"
 	"github.com/keepsake-backup/keepsake/repository"
 	"github.com/keepsake-backup/keepsake/repository/format"
 )
@@ -59,7 +58,7 @@ func (p *Snapshot) rebuild(ctx context.Context) ([]byte, error) {
 	err = p.walkFiles(ctx, func(path string, n *format.Node) error {
 		for ; next < len(b.rows.order); next++ {
 			r := b.rows.at(next)
-			if r.isFile() && !r.is(found) && strings.TrimPrefix(path, "/") == r.path() {
+			if r.isFile() && !r.is(found) && strings.TrimPrefix(path, "/") == b.rows.path(r) {
 				b.place(r, n, false)
 				return nil
 			}
@@ -73,12 +72,11 @@ func (p *Snapshot) rebuild(ctx context.Context) ([]byte, error) {
 }
 
 // place notes the size of a row's content.
-func (b *builder) place(r *row, n *format.Node, raw bool) {
-	stored := int64(n.Size)
-	if r.is(hasKey) && !raw {
-		stored = keybag.EncryptedSize(stored)
+func (b *builder) place(r *row, n *format.Node, asItCame bool) {
+	if asItCame {
+		r.mark |= raw
 	}
-	b.rows.set(r, nil, int64(n.Size), stored)
+	b.rows.set(r, nil, int64(n.Size))
 }
 
 func (p *Snapshot) rebuildSealed(ctx context.Context) ([]byte, error) {
@@ -88,7 +86,7 @@ func (p *Snapshot) rebuildSealed(ctx context.Context) ([]byte, error) {
 		if err != nil {
 			return err
 		}
-		r := row{id: id, stored: int64(n.Size), modTime: n.ModTime.Unix()}
+		r := row{id: id, size: int64(n.Size), modTime: n.ModTime.Unix()}
 		records = appendRecord(records, r.entry())
 		return nil
 	})

@@ -53,6 +53,7 @@ func newRoot(a *app) *cobra.Command {
 		}
 	}
 	add(groupDaily, newBackup(a), newRestore(a), newSnapshots(a), newCheck(a), newDoctor(a))
+	add(groupDaily, newMedia(a))
 	add(groupPhone, newDevices(a), newPair(a), newUnpair(a), newEncryption(a))
 	add(groupRepository, newInit(a), newForget(a), newPrune(a), newCopy(a), newTargets(a), newStats(a),
 		newKey(a), newUnlock(a), newRepair(a), newCat(a))
