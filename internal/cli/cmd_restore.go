@@ -15,10 +15,13 @@ import (
 )
 
 type restoreFlags struct {
+	snapshot                   string // "" with a folder
 	folder, source             string
 	dryRun, yes, wait          bool
 	systemFiles, settings      bool
 	keep, noReboot, copyBefore bool
+	leaveOutApps, leaveOut     []string
+	skipDamaged, verifyData    bool
 	password                   *passwordSource
 	changed                    func(flag string) bool
 }
@@ -26,30 +29,38 @@ type restoreFlags struct {
 func newRestore(a *app) *cobra.Command {
 	f := restoreFlags{password: currentPassword()}
 	c := &cobra.Command{
-		Use:   "restore --folder DIR",
+		Use:   "restore SNAPSHOT | restore --folder DIR",
 		Short: "Put a backup back onto a phone",
 		Long: `Put a backup back onto the iPhone it was made of, or onto another one: erased, fresh from the box,
 or in use. An erased phone becomes what the backup is. One that is in use keeps its settings and
 whatever the backup does not have; for a true copy of the backup, erase it first.
+
+SNAPSHOT is the version: the beginning of its ID, "latest" (the newest of this phone), or "latest:PHONE"
+with a UDID, the beginning of it, or a name. --folder takes the backup out of an iTunes folder instead.
 
 First everything that could stop a restore is looked at: Find My, the version of iOS, room, the
 password, the backup itself. --dry-run ends there. Then the phone receives the backup, restarts, and
 fetches its apps from the App Store; those that it cannot fetch are listed.
 
 For an erased phone, choose "From Mac or PC" in its set-up, or simply connect it after choosing
-language and Wi-Fi.`,
-		Example: `  keepsake restore --folder ~/Backups --dry-run
-  keepsake restore --folder ~/Backups
-  keepsake restore --folder ~/Backups --udid 00008120 --source "Anna's iPhone"`,
-		Args:        noArgs,
-		Annotations: exits("0 done; 1 error, or not possible; 12 wrong password; 20 no phone; 21 refused or locked (Find My!); 130 interrupted"),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := needFolder(cmd, f.folder); err != nil {
+language and Wi-Fi.
+
+A damaged backup can be rescued without what is damaged: --skip-damaged leaves out the files that are
+missing or broken, --leave-out-app an app and all its data, --leave-out-domain any other part. An erased
+phone then lacks it. A phone in use keeps what it has of it, unless --keep=false is given, which is
+refused. From iOS 27 on a phone in use would delete what it has of settings, messages and pictures when
+they are not all there: that is refused, too.`,
+		Example: `  keepsake restore latest -r /media/usb --dry-run
+  keepsake restore latest:Anna -r /media/usb --udid 00008120
+  keepsake restore 4bba301e -r /media/usb --skip-damaged
+  keepsake restore --folder ~/Backups --source "Anna's iPhone"`,
+		Annotations: exits("0 done; 1 error, or not possible; 10 no repository; 11 locked; 12 wrong password; 20 no phone; 21 refused or locked (Find My!); 130 interrupted"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := f.take(cmd, args); err != nil {
 				return err
 			}
-			f.changed = cmd.Flags().Changed
 			a.interruptHint = "nothing on the phone changes before it restarts; start the same command again"
-			return a.restore(cmd.Context(), f)
+			return a.restore(cmd, f)
 		},
 	}
 	flags := c.Flags()
@@ -64,13 +75,37 @@ language and Wi-Fi.`,
 	flags.BoolVar(&f.settings, "settings", false, "the settings of the backup, not those on the phone (erased phone: yes; in use: no)")
 	flags.BoolVar(&f.keep, "keep", false, "keep what is on the phone and not in the backup (erased phone: no; in use: yes)")
 	flags.BoolVar(&f.noReboot, "no-reboot", false, "do not restart; the backup takes effect at the next start")
-	flags.BoolVar(&f.copyBefore, "copy", false, "the phone copies the backup before it begins (slower)")
-	return c
+	flags.BoolVar(&f.copyBefore, "copy", false, "the phone copies the backup in its folder before it begins (slower)")
+	flags.StringArrayVar(&f.leaveOutApps, "leave-out-app", nil, "leave out the app with the bundle `ID` and its data (may be repeated)")
+	flags.StringArrayVar(&f.leaveOut, "leave-out-domain", nil, "leave out a whole `DOMAIN`, such as CameraRollDomain (may be repeated)")
+	flags.BoolVar(&f.skipDamaged, "skip-damaged", false, "read everything, and leave out the files that are missing or damaged")
+	flags.BoolVar(&f.verifyData, "verify-data", false, "read everything before the phone gets anything")
+	return a.repositoryCommand(c)
+}
+
+// take looks at what the command is about.
+func (f *restoreFlags) take(cmd *cobra.Command, args []string) error {
+	f.changed = cmd.Flags().Changed
+	switch {
+	case len(args) > 1:
+		return usageOf(cmd, fmt.Errorf("%s: unexpected %q", name(cmd), args[1]))
+	case len(args) == 0 && f.folder == "":
+		return &usageError{fmt.Errorf("%s: no backup given", name(cmd)), "say which version: keepsake restore latest -r LOCATION; or where the backups are: keepsake restore --folder DIR"}
+	case len(args) == 0:
+		return nil
+	case f.folder != "":
+		return usageOf(cmd, fmt.Errorf("%s: a snapshot and --folder contradict each other", name(cmd)))
+	case f.source != "" || f.copyBefore:
+		return usageOf(cmd, fmt.Errorf("%s: --source and --copy go with --folder", name(cmd)))
+	}
+	f.snapshot = args[0]
+	return nil
 }
 
 // options leaves to package restore what no flag decides.
 func (f *restoreFlags) options() restore.Options {
-	opt := restore.Options{DryRun: f.dryRun, CopyFirst: f.copyBefore}
+	opt := restore.Options{DryRun: f.dryRun, CopyFirst: f.copyBefore, LeaveOutApps: f.leaveOutApps, LeaveOutDomains: f.leaveOut,
+		SkipDamaged: f.skipDamaged, VerifyData: f.verifyData}
 	decide := func(flag string, value bool) *bool {
 		if !f.changed(flag) {
 			return nil
@@ -84,66 +119,77 @@ func (f *restoreFlags) options() restore.Options {
 	return opt
 }
 
-func (a *app) restore(ctx context.Context, f restoreFlags) error {
-	found, err := findBackups(f.folder)
-	if err != nil {
-		return err
-	}
+func (a *app) restore(cmd *cobra.Command, f restoreFlags) error {
+	ctx := cmd.Context()
 	var report *restore.Report
 	m := restoreSummary{MessageType: "summary", Command: "restore", DryRun: f.dryRun}
-	err = a.work(func(say progress.Reporter) error {
+	var found []stored
+	if f.folder != "" {
+		var err error
+		if found, err = findBackups(f.folder); err != nil {
+			return err
+		}
+	}
+	err := a.work(func(say progress.Reporter) (err error) {
 		d, err := a.open(ctx, say, f.wait)
 		if err != nil {
 			return err
 		}
 		defer d.Close()
 		m.UDID = d.UDID().String()
-		source, err := choose(found, f.source, m.UDID)
-		if err != nil {
-			return err
-		}
-		opt := f.options()
-		opt.Source, opt.Limits = source.name, a.Limits
-		encrypted, err := source.encrypted()
-		if err != nil {
-			return err
-		}
-		if encrypted {
-			say.Phase("", "")
-			if opt.Password, err = f.password.get(ctx, a); err != nil {
-				return err
-			}
-		}
-		if err := trust(ctx, d, say); err != nil {
-			return err
-		}
-		m.Name = nameOf(ctx, d)
 		say.Phase("", "")
-		if err := a.confirmRestore(ctx, d, f, source, m.Name); err != nil {
+		var from *restorable
+		if f.folder != "" {
+			from, err = a.restorableFolder(f, found, m.UDID)
+		} else {
+			from, err = a.restorableSnapshot(cmd, f.snapshot, d.UDID())
+		}
+		if err != nil {
 			return err
 		}
-		report, err = restore.FromFolder(ctx, d, f.folder, opt, say)
+		defer func() { err = errors.Join(err, from.close()) }()
+		m.Snapshot = from.id
+		report, err = a.restoreFrom(ctx, d, from, f, &m, say)
 		return err
 	})
 	a.showRestore(m, report)
 	if err != nil {
 		return err
 	}
-	if f.dryRun {
+	switch {
+	case f.dryRun:
 		a.printf("Nothing stands in the way of restoring this backup onto %s. Nothing has changed.\n", m.Name)
-		return nil
-	}
-	if f.noReboot {
+	case f.noReboot:
 		a.printf("%s has received the backup. It takes effect when the iPhone restarts.\n", m.Name)
-		return nil
+	default:
+		a.printf("%s has received the backup and restarts. Leave it connected until it has shown\n\"Restore Completed\", then follow its screens: a new passcode, the Apple Account, Wi-Fi for the apps.\n", m.Name)
 	}
-	a.printf("%s has received the backup and restarts. Leave it connected until it has shown\n\"Restore Completed\", then follow its screens: a new passcode, the Apple Account, Wi-Fi for the apps.\n", m.Name)
 	return nil
+}
+
+func (a *app) restoreFrom(ctx context.Context, d *device.Device, from *restorable, f restoreFlags, m *restoreSummary, say progress.Reporter) (*restore.Report, error) {
+	opt := f.options()
+	opt.Limits = a.Limits
+	if from.encrypted {
+		var err error
+		if opt.Password, err = f.password.get(ctx, a); err != nil {
+			return nil, err
+		}
+	}
+	if err := trust(ctx, d, say); err != nil {
+		return nil, err
+	}
+	m.Name = nameOf(ctx, d)
+	say.Phase("", "")
+	if err := a.confirmRestore(ctx, d, f, from, m.Name); err != nil {
+		return nil, err
+	}
+	return from.restore(ctx, d, opt, say)
 }
 
 // confirmRestore asks before a phone in use is overwritten, when there is
 // somebody to ask.
-func (a *app) confirmRestore(ctx context.Context, d *device.Device, f restoreFlags, source stored, name string) error {
+func (a *app) confirmRestore(ctx context.Context, d *device.Device, f restoreFlags, from *restorable, name string) error {
 	if _, isTerminal := terminal(a.Stdin); !isTerminal || f.yes || f.dryRun {
 		return nil
 	}
@@ -151,10 +197,14 @@ func (a *app) confirmRestore(ctx context.Context, d *device.Device, f restoreFla
 		return nil
 	}
 	when := "an unknown day"
-	if t := source.info.LastBackupDate; !t.IsZero() {
+	if t := from.when; !t.IsZero() {
 		when = t.Local().Format("2 January 2006, 15:04")
 	}
-	fmt.Fprintf(a.Stderr, "%s is in use. What is on it will be overwritten by the backup of %s of %s.\nGo on? Type yes: ", name, source.title(), when)
+	left := ""
+	if f.options().Partial() {
+		left = " What is left out of the backup stays on the phone as it is."
+	}
+	fmt.Fprintf(a.Stderr, "%s is in use. What is on it will be overwritten by the backup of %s of %s.%s\nGo on? Type yes: ", name, from.title, when, left)
 	answer, err := readLine(ctx, a)
 	if err != nil {
 		return err
@@ -182,89 +232,5 @@ func readLine(ctx context.Context, a *app) (string, error) {
 		return r.line, r.err
 	case <-ctx.Done():
 		return "", context.Cause(ctx)
-	}
-}
-
-type restoreSummary struct {
-	MessageType string           `json:"message_type"` // "summary"
-	Command     string           `json:"command"`
-	DryRun      bool             `json:"dry_run"`
-	UDID        string           `json:"udid"` // of the phone
-	Name        string           `json:"name"`
-	Source      string           `json:"source"` // the backup's UDID
-	Folder      string           `json:"folder"`
-	Encrypted   bool             `json:"encrypted"`
-	Files       int64            `json:"files"`
-	Bytes       int64            `json:"bytes"`
-	Possible    bool             `json:"possible"`
-	Findings    []findingMessage `json:"findings"`
-	Apps        []appMessage     `json:"apps"`
-}
-
-type findingMessage struct {
-	Check  string `json:"check"`
-	Level  string `json:"level"` // "ok", "warning" or "blocker"
-	Text   string `json:"text"`
-	Remedy string `json:"remedy,omitempty"`
-}
-
-type appMessage struct {
-	BundleID  string `json:"bundle_id"`
-	Name      string `json:"name,omitempty"`
-	Developer string `json:"developer,omitempty"`
-	Version   string `json:"version,omitempty"`
-	StoreID   int64  `json:"store_id,omitempty"`
-	ByHand    bool   `json:"by_hand"`
-	Why       string `json:"why,omitempty"`
-}
-
-// showRestore tells what the pre-flight found and what is left to do. Without
-// a report there is nothing to tell.
-func (a *app) showRestore(m restoreSummary, report *restore.Report) {
-	if report == nil {
-		return
-	}
-	m.Source, m.Folder, m.Encrypted, m.Files, m.Bytes, m.Possible = report.Source, report.Folder, report.Encrypted, report.Files, report.Bytes, true
-	for _, f := range report.Findings {
-		m.Possible = m.Possible && f.Level != restore.Blocker
-		m.Findings = append(m.Findings, findingMessage{f.Check, string(f.Level), f.Text, f.Remedy})
-	}
-	for _, app := range report.Apps {
-		m.Apps = append(m.Apps, appMessage{app.BundleID, app.Name, app.Developer, app.Version, app.StoreID, app.ByHand, app.Why})
-	}
-	if a.json {
-		a.emit(m)
-		return
-	}
-	a.printFindings(m)
-}
-
-func (a *app) printFindings(m restoreSummary) {
-	for _, f := range m.Findings {
-		if f.Level == string(restore.OK) && !a.verbose && !m.DryRun {
-			continue
-		}
-		mark := map[string]string{string(restore.OK): "ok  ", string(restore.Warning): "note", string(restore.Blocker): "STOP"}[f.Level]
-		a.printf("%s  %s\n", mark, sentence(f.Text))
-		if f.Remedy != "" {
-			a.printf("      %s\n", sentence(f.Remedy))
-		}
-	}
-	var byHand []appMessage
-	for _, app := range m.Apps {
-		if app.ByHand {
-			byHand = append(byHand, app)
-		}
-	}
-	if len(byHand) == 0 {
-		return
-	}
-	a.printf("%s will not come back by themselves:\n", progress.Count(int64(len(byHand)), "app", "apps"))
-	for _, app := range byHand {
-		name := app.Name
-		if name == "" {
-			name = app.BundleID
-		}
-		a.printf("  %s: %s\n", name, app.Why)
 	}
 }
