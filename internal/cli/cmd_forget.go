@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,6 +17,7 @@ import (
 	"github.com/keepsake-backup/keepsake/repository"
 	"github.com/keepsake-backup/keepsake/repository/format"
 	"github.com/keepsake-backup/keepsake/repository/retention"
+	"github.com/keepsake-backup/keepsake/snapshot"
 )
 
 type forgetFlags struct {
@@ -22,6 +26,7 @@ type forgetFlags struct {
 	filter   snapshotFilter
 	groupBy  string
 	by       retention.GroupBy // what groupBy says
+	unsafe   bool              // what is protected may go, too
 	dryRun   bool
 	prune    bool
 	pruning  pruneFlags
@@ -40,7 +45,12 @@ The --keep flags work on each group of snapshots of one host with the same paths
 a number is not used up, the oldest snapshot stays too. Durations such as 1y6m14d12h count back from the
 newest snapshot of the group. A snapshot stays when any of the flags keeps it.
 
-A policy that would leave a group without any snapshot is refused.`,
+A policy that would leave a group without any snapshot is refused.
+
+Of each phone the newest version that a rehearsal has passed is never removed, nor the newest good one (not
+sealed, and with no failed rehearsal), nor a sealed one that is newer than that. A sealed version goes when it
+was unsealed. Copies of media are groups of their own, of which the newest stays. Receipts of rehearsals stay
+and go with their version. --unsafe-allow-remove-newest gives up that protection; stock restic has none.`,
 		Example: `  keepsake forget --keep-daily 14 --keep-weekly 8 --keep-monthly 24 --dry-run
   keepsake forget --keep-within 30d --keep-within-weekly 1y --prune
   keepsake forget 4bba301e`,
@@ -81,6 +91,7 @@ A policy that would leave a group without any snapshot is refused.`,
 	flags.StringArrayVar(&f.keepTags, "keep-tag", nil, "keep snapshots with all `TAGS`, separated by commas (may be repeated)")
 	f.filter.addFlags(c, false)
 	flags.StringVarP(&f.groupBy, "group-by", "g", retention.DefaultGroupBy.String(), "apply the policy to each group of the same `host, paths, tags`, or some of them; '' is one group")
+	flags.BoolVar(&f.unsafe, "unsafe-allow-remove-newest", false, "remove also the newest good and the newest rehearsed version of a phone, if the policy or IDs say so")
 	flags.BoolVarP(&f.dryRun, "dry-run", "n", false, "only say what would be removed")
 	flags.BoolVar(&f.prune, "prune", false, "free the room, too, if something was removed")
 	f.pruning.addFlags(flags)
@@ -187,11 +198,18 @@ func (a *app) forgetIn(ctx context.Context, s *repository.Session, f forgetFlags
 	if err != nil {
 		return 0, err
 	}
-	groups := []forgetGroup{removeAll(list)}
-	if len(args) == 0 {
-		if groups, err = f.decide(list); err != nil {
-			return 0, err
-		}
+	all, damaged, err := s.ReadableSnapshots(ctx)
+	if err != nil {
+		return 0, err
+	}
+	var groups []forgetGroup
+	if len(args) > 0 {
+		groups, err = f.named(list, all, slices.Collect(maps.Keys(damaged)))
+	} else {
+		groups, err = f.decide(list, all, slices.Collect(maps.Keys(damaged)))
+	}
+	if err != nil {
+		return 0, err
 	}
 	var ids []format.ID
 	for _, g := range groups {
@@ -212,26 +230,53 @@ func (a *app) forgetIn(ctx context.Context, s *repository.Session, f forgetFlags
 	return len(ids), nil
 }
 
-// removeAll is the decision about snapshots that were named.
-func removeAll(list []repository.Snapshot) forgetGroup {
-	g := forgetGroup{Keep: []snapshotJSON{}, Remove: []snapshotJSON{}, Reasons: []forgetReason{}}
-	for _, sn := range list {
-		g.Remove = append(g.Remove, newSnapshotJSON(sn))
+// marks are what the tags of a phone's snapshots mean to a policy: those of package
+// snapshot, and of the receipts that a rehearsal leaves.
+var marks = retention.Marks{
+	Owner: "udid:", Apart: map[string]string{snapshot.TagMedia: "media"}, Sealed: snapshot.TagSealed,
+	Proof: snapshot.TagReceipt, Of: "of:", Failed: "rehearsal:failed",
+}
+
+// forMarks is allLabels with what marks want to know as well.
+func forMarks(list []repository.Snapshot) []retention.Snapshot {
+	labelled := allLabels(list)
+	for i, sn := range list {
+		labelled[i].Original = sn.Original
 	}
-	return g
+	return labelled
+}
+
+// named is the decision about snapshots that were named. Their receipts go with
+// them.
+func (f *forgetFlags) named(list, all []repository.Snapshot, damaged []format.ID) ([]forgetGroup, error) {
+	remove, protected := marks.Named(forMarks(list), forMarks(all), damaged)
+	if len(protected) > 0 && !f.unsafe {
+		for _, sn := range list {
+			if why := protected[sn.ID]; len(why) > 0 {
+				return nil, &hintError{err: fmt.Errorf("forget snapshot %s: it is the %s of its phone", sn.ID.Short(), strings.Join(why, " and the ")),
+					hint: "make or rehearse a newer one first, or give --unsafe-allow-remove-newest"}
+			}
+		}
+	}
+	g := forgetGroup{Keep: []snapshotJSON{}, Remove: []snapshotJSON{}, Reasons: []forgetReason{}}
+	find := indexByID(slices.Concat(list, all))
+	for _, sn := range remove {
+		g.Remove = append(g.Remove, newSnapshotJSON(find[sn.ID]))
+	}
+	return []forgetGroup{g}, nil
 }
 
 // decide applies the policy to each group.
-func (f *forgetFlags) decide(list []repository.Snapshot) ([]forgetGroup, error) {
-	find := indexByID(list)
+func (f *forgetFlags) decide(list, all []repository.Snapshot, damaged []format.ID) ([]forgetGroup, error) {
+	find := indexByID(slices.Concat(list, all))
+	plan, err := marks.Plan(retention.Request{Policy: f.policy, By: f.by, Chosen: forMarks(list), All: forMarks(all), Damaged: damaged, Now: time.Now(), Unprotected: f.unsafe})
+	if err != nil {
+		return nil, err
+	}
 	groups := []forgetGroup{}
-	for _, g := range retention.Sort(allLabels(list), f.by) {
-		decisions, err := retention.Apply(f.policy, g.Snapshots, time.Now())
-		if err != nil {
-			return nil, err
-		}
-		group := forgetGroup{Tags: g.Tags, Host: g.Host, Paths: g.Paths, Keep: []snapshotJSON{}, Remove: []snapshotJSON{}, Reasons: []forgetReason{}, title: groupTitle(g)}
-		for _, d := range decisions {
+	for _, g := range plan {
+		group := forgetGroup{Tags: g.Tags, Host: g.Host, Paths: g.Paths, Keep: []snapshotJSON{}, Remove: []snapshotJSON{}, Reasons: []forgetReason{}, title: lineTitle(g)}
+		for _, d := range g.Decisions {
 			sn := newSnapshotJSON(find[d.Snapshot.ID])
 			if !d.Keep {
 				group.Remove = append(group.Remove, sn)
@@ -240,13 +285,24 @@ func (f *forgetFlags) decide(list []repository.Snapshot) ([]forgetGroup, error) 
 			group.Keep = append(group.Keep, sn)
 			group.Reasons = append(group.Reasons, forgetReason{sn, d.Reasons, d.Left})
 		}
-		if len(group.Keep) == 0 {
+		if len(group.Keep) == 0 && g.Line != marks.Proof && !f.unsafe {
 			return nil, &hintError{err: fmt.Errorf("forget: the policy keeps no snapshot of a group of %d (%s)", len(group.Remove), printable(g.String())),
 				hint: "add a rule that keeps some, such as --keep-last 1, or name the snapshots by their IDs"}
 		}
 		groups = append(groups, group)
 	}
 	return groups, nil
+}
+
+// lineTitle is groupTitle, and says what the group is of.
+func lineTitle(g retention.PlannedGroup) string {
+	switch g.Line {
+	case "":
+		return groupTitle(g.Group)
+	case marks.Proof:
+		return "Receipts of rehearsals:"
+	}
+	return capital(strings.TrimSuffix(marks.Apart[g.Line]+", "+printable(g.String()), ", ")) + ":"
 }
 
 func (a *app) showForgetGroup(g forgetGroup, f forgetFlags) {

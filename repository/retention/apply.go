@@ -43,12 +43,7 @@ func Apply(p Policy, list []Snapshot, now time.Time) ([]Decision, error) {
 	decisions := make([]Decision, len(list))
 	for i, s := range list {
 		oldest := i == len(list)-1
-		var reasons []string
-		for _, tags := range p.Tags {
-			if s.hasTags(tags) {
-				reasons = append(reasons, fmt.Sprintf("has tags %v", tags))
-			}
-		}
+		reasons := p.tagged(s)
 		if !p.Within.IsZero() && s.Time.After(p.Within.before(latest)) {
 			reasons = append(reasons, fmt.Sprintf("within %v", p.Within))
 		}
@@ -73,6 +68,17 @@ func Apply(p Policy, list []Snapshot, now time.Time) ([]Decision, error) {
 			counted[0].left, counted[1].left, counted[2].left, counted[3].left, counted[4].left, counted[5].left}}
 	}
 	return decisions, nil
+}
+
+// tagged are the reasons to keep s that its tags give.
+func (p Policy) tagged(s Snapshot) []string {
+	var reasons []string
+	for _, tags := range p.Tags {
+		if s.hasTags(tags) {
+			reasons = append(reasons, fmt.Sprintf("has tags %v", tags))
+		}
+	}
+	return reasons
 }
 
 // latestBefore is the time of the newest snapshot that is not from the future;

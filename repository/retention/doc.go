@@ -20,4 +20,8 @@
 // those of the clock on the wall where the snapshot was made: the offset from
 // UTC that is written in the snapshot counts, not the zone of the computer that
 // decides. That is what restic does, too.
+//
+// On top of that Marks knows what the tags of a repository mean: which snapshots
+// are a line of their own, which are proofs of others and go with them, and which
+// versions are not to be taken away by any policy.
 package retention

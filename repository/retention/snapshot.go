@@ -16,6 +16,9 @@ type Snapshot struct {
 	Host  string
 	Paths []string
 	Tags  []string
+	// Original is the name that the version had when it was made, if it is a copy
+	// or was rewritten.
+	Original *format.ID
 }
 
 // hasTags tells whether s has every tag of list. An empty tag stands for "has
