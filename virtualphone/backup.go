@@ -17,6 +17,7 @@ import (
 	"github.com/keepsake-backup/keepsake/virtualphone/internal/contents"
 	"github.com/keepsake-backup/keepsake/virtualphone/internal/fault"
 	"github.com/keepsake-backup/keepsake/virtualphone/internal/state"
+	"github.com/keepsake-backup/keepsake/virtualphone/internal/vault"
 )
 
 // Notifications around backups (protocol.md 4.8).
@@ -40,7 +41,7 @@ func (p agentPhone) Identity() backupagent.Identity {
 	id, set := p.st.Identity(), p.st.Settings()
 	return backupagent.Identity{
 		UDID: id.UDID, DeviceName: set.DeviceName, ProductType: id.ProductType, ProductVersion: set.IOS,
-		BuildVersion: set.Build, SerialNumber: id.SerialNumber, DeviceClass: "iPhone",
+		BuildVersion: set.Build, SerialNumber: id.SerialNumber, DeviceClass: set.Class(),
 	}
 }
 
@@ -55,6 +56,9 @@ func (p agentPhone) Policy() backupagent.Policy {
 }
 
 func (p agentPhone) SetBackupPassword(pw secret.BackupPassword) error {
+	if p.vault != nil {
+		return nil // a phone that keeps nothing keeps no password
+	}
 	had := !p.st.BackupPassword().IsZero()
 	if err := p.st.SetBackupPassword(pw); err != nil {
 		return err
@@ -96,6 +100,8 @@ func (p agentPhone) Erase() { p.restartSoon(func(context.Context) error { return
 
 func (p agentPhone) Hit(point string, n int64) (fault.Fault, bool) { return p.faults.Hit(point, n) }
 
+func (p agentPhone) Vault() *vault.Vault { return p.vault }
+
 func (p agentPhone) Waits(point string) bool { return p.faults.Waits(point) }
 
 // agentFolder is where the backup agent keeps its state, below the phone's
@@ -105,6 +111,12 @@ const agentFolder = "backup"
 // commitRestore puts a staged restore in place. The phone then shows the
 // set-up screens until its owner has gone through them (protocol.md 11.7).
 func (p *Phone) commitRestore(ctx context.Context) error {
+	if p.vault != nil {
+		if ok, err := p.vault.Commit(ctx); !ok || err != nil {
+			return err
+		}
+		return p.restored()
+	}
 	_, err := os.Stat(filepath.Join(p.Dir(), agentFolder, "staged", "restore.json"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -115,7 +127,12 @@ func (p *Phone) commitRestore(ctx context.Context) error {
 	if err := fetchApps(p.Dir()); err != nil {
 		return fmt.Errorf("after restore: %w", err)
 	}
-	err = p.st.Update(func(s *state.Settings) error {
+	return p.restored()
+}
+
+// restored is how a phone comes up after a restore.
+func (p *Phone) restored() error {
+	err := p.st.Update(func(s *state.Settings) error {
 		s.Setup, s.SetupState, s.Lock = state.SetupBusy, setupRestored, state.Unlocked
 		return nil
 	})

@@ -22,11 +22,16 @@ type Config struct {
 	// Count of phones; 0 is 1.
 	Count int
 
-	Seed       uint64 // of identity and contents; the nth phone has Seed+n
-	Profile    string // how much a new phone holds: tiny, small, typical, huge; "" is small
-	Empty      bool   // a new phone holds no files at all
-	IOS        string // such as "18.6"; "" leaves it, or is 18.6 for a new phone
-	DeviceName string // "" leaves it, or is "iPhone" for a new phone
+	Seed    uint64 // of identity and contents; the nth phone has Seed+n
+	Profile string // how much a new phone holds: tiny, small, typical, huge; "" is small
+	Empty   bool   // a new phone holds no files at all
+	// KeepNothing makes a phone that takes restores as every phone does and keeps
+	// of each file its size and digest only: see [Phone.Received]. It makes no
+	// backups to speak of. Set Empty too.
+	KeepNothing bool
+	IOS         string // such as "18.6"; "" leaves it, or is 18.6 for a new phone
+	DeviceClass string // such as "iPad"; "" leaves it, or is "iPhone" for a new phone
+	DeviceName  string // "" leaves it, or is "iPhone" for a new phone
 
 	Passcode *Prompt // how the owner answers passcode prompts; nil leaves it, or is "no passcode"
 	Trust    *Prompt // how the owner answers "Trust This Computer?"; nil leaves it, or is "yes, at once"
@@ -121,6 +126,7 @@ func (c Config) apply(s *state.Settings) error {
 		s.IOS, s.Build = c.IOS, build
 	}
 	s.DeviceName = orElse(c.DeviceName, s.DeviceName)
+	s.DeviceClass = orElse(c.DeviceClass, s.DeviceClass)
 	s.KDFRounds = orElse(c.KDFRounds, s.KDFRounds)
 	if c.Passcode != nil {
 		if s.Passcode = c.Passcode.Text(state.NoPasscode); c.Passcode.Kind == state.Immediate {

@@ -15,6 +15,7 @@ import (
 	"github.com/keepsake-backup/keepsake/virtualphone/internal/lockdownd"
 	"github.com/keepsake-backup/keepsake/virtualphone/internal/services"
 	"github.com/keepsake-backup/keepsake/virtualphone/internal/state"
+	"github.com/keepsake-backup/keepsake/virtualphone/internal/vault"
 )
 
 // Phone is one phone of a Server.
@@ -27,6 +28,7 @@ type Phone struct {
 	events events
 	lockd  *lockdownd.Server
 	table  map[string]service
+	vault  *vault.Vault // nil unless the phone keeps nothing
 
 	ctx    context.Context // the phone's life
 	cancel context.CancelCauseFunc
@@ -53,6 +55,9 @@ func newPhone(s *Server, st *state.Phone) *Phone {
 		plugged: true, links: map[*link]bool{}, ports: map[uint16]*openPort{},
 	}
 	p.faults.Add(s.cfg.Faults...)
+	if s.cfg.KeepNothing {
+		p.vault = vault.New(st.Dir())
+	}
 	p.table = p.serviceTable()
 	p.lockd = lockdownd.New(lockdownPhone{p}, lockdownServices(p.table), p.log)
 	return p
@@ -86,6 +91,23 @@ func (p *Phone) Notify(name string) {
 	p.hub.Post(name)
 	p.events.add("notify." + name)
 }
+
+// Received is what the last restore has put in place on a phone that keeps
+// nothing ([Config.KeepNothing]); nil when there was none, an error when it could
+// not be put in place. Wait first until the phone is "up" again, or for the event
+// "restored". It is good until the next restore or the end of the server.
+func (p *Phone) Received() (*Received, error) {
+	if p.vault == nil {
+		return nil, nil
+	}
+	return p.vault.Received()
+}
+
+// Received is what a phone that keeps nothing can tell of a restore.
+type Received = vault.Received
+
+// Entry is a file, directory or link of a [Received].
+type Entry = vault.Entry
 
 // start switches the phone on. The first boot is immediate.
 func (p *Phone) start(ctx context.Context) {

@@ -241,6 +241,9 @@ func (s *Server) shut(cause error) error {
 	s.wg.Wait()
 	for _, p := range s.phones {
 		p.wg.Wait()
+		if p.vault != nil {
+			errs = append(errs, p.vault.Close())
+		}
 	}
 	for _, l := range s.locks {
 		errs = append(errs, l.Release())

@@ -44,7 +44,7 @@ func (p *Phone) serviceTable() map[string]service {
 	}
 	heartbeat := &services.Heartbeat{Interval: p.srv.cfg.HeartbeatInterval, Polo: p.polo.beat, Faults: &p.faults}
 	assertion := &services.Assertion{Hold: p.holdAssertion, Faults: &p.faults}
-	files := &afcd.Server{Dir: p.Dir(), Policy: p.mediaPolicy, Faults: &p.faults, Log: p.log}
+	files := &afcd.Server{Dir: p.Dir(), Policy: p.mediaPolicy, Faults: &p.faults, Log: p.log, Blank: p.srv.cfg.KeepNothing}
 	early := lockdownd.Service{BeforeUnlock: true}
 	return map[string]service{
 		svcAFC:                   {lockdownd.Service{}, files.Serve},

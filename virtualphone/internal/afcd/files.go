@@ -119,6 +119,9 @@ func (x *session) write(a arguments) (afc.Packet, error) {
 	if err != nil {
 		return afc.Packet{}, err
 	}
+	if x.srv.Blank {
+		a.b = make([]byte, len(a.b))
+	}
 	if _, err := h.f.Write(a.b); err != nil {
 		return afc.Packet{}, err
 	}

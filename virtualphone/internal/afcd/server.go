@@ -43,6 +43,8 @@ type Server struct {
 	Policy func() Policy
 	Faults mischief.Hitter
 	Log    *slog.Logger
+	// Blank keeps the length of what is written and zeros for its bytes.
+	Blank bool
 
 	locks locks
 }

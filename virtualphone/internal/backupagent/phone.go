@@ -6,6 +6,7 @@ import (
 
 	"github.com/keepsake-backup/keepsake/internal/secret"
 	"github.com/keepsake-backup/keepsake/virtualphone/internal/fault"
+	"github.com/keepsake-backup/keepsake/virtualphone/internal/vault"
 )
 
 var (
@@ -46,6 +47,10 @@ type Phone interface {
 	Hit(point string, n int64) (fault.Fault, bool)
 	// Waits tells whether any fault is armed for point.
 	Waits(point string) bool
+	// Vault is where a phone that keeps no files takes a restore; nil for every
+	// other phone. What it holds, [vault.Vault.Commit] puts in place at the next
+	// boot instead of CommitStaged.
+	Vault() *vault.Vault
 }
 
 // Identity is what Manifest.plist says about the phone.

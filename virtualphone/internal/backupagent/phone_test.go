@@ -21,6 +21,7 @@ import (
 	"github.com/keepsake-backup/keepsake/itunesbackup"
 	"github.com/keepsake-backup/keepsake/virtualphone/internal/contents"
 	"github.com/keepsake-backup/keepsake/virtualphone/internal/fault"
+	"github.com/keepsake-backup/keepsake/virtualphone/internal/vault"
 )
 
 const testUDID = "00008030-001A2B3C4D5E6F70"
@@ -37,6 +38,7 @@ type testPhone struct {
 	policy   Policy
 	identity Identity
 	password secret.BackupPassword
+	vault    *vault.Vault
 	auth     error
 	prompt   func(context.Context) error
 	apps     []contents.App
@@ -60,9 +62,10 @@ func newPhone(t *testing.T) *testPhone {
 	return p
 }
 
-func (p *testPhone) Dir() string        { return p.dir }
-func (p *testPhone) Identity() Identity { p.mu.Lock(); defer p.mu.Unlock(); return p.identity }
-func (p *testPhone) Policy() Policy     { p.mu.Lock(); defer p.mu.Unlock(); return p.policy }
+func (p *testPhone) Dir() string         { return p.dir }
+func (p *testPhone) Vault() *vault.Vault { return p.vault }
+func (p *testPhone) Identity() Identity  { p.mu.Lock(); defer p.mu.Unlock(); return p.identity }
+func (p *testPhone) Policy() Policy      { p.mu.Lock(); defer p.mu.Unlock(); return p.policy }
 func (p *testPhone) BackupPassword() secret.BackupPassword {
 	p.mu.Lock()
 	defer p.mu.Unlock()

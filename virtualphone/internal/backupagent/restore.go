@@ -13,6 +13,7 @@ import (
 	"github.com/keepsake-backup/keepsake/itunesbackup"
 	"github.com/keepsake-backup/keepsake/keybag"
 	"github.com/keepsake-backup/keepsake/mobilebackup2"
+	"github.com/keepsake-backup/keepsake/virtualphone/internal/vault"
 )
 
 // restore is one Restore request (protocol.md 4.14).
@@ -28,7 +29,8 @@ type restore struct {
 	props    itunesbackup.ManifestPlist
 	bag      *keybag.Keybag
 	plan     stagePlan
-	manifest string // in clear
+	manifest string         // in clear; "" in a phone that keeps no files
+	taking   *vault.Restore // what such a phone takes; nil in others
 }
 
 // restore answers a Restore request. After it the phone has everything staged;
@@ -52,9 +54,12 @@ func (a *agent) restore(ctx context.Context, req request) error {
 		}
 	}
 	r := &restore{agent: a, folder: req.folder(), request: req, options: req.restoreOptions()}
+	if err := r.begin(); err != nil {
+		return fmt.Errorf("prepare restore: %w", err)
+	}
 	err := r.run(ctx)
 	if err != nil {
-		err = errors.Join(err, os.RemoveAll(a.own("staged")))
+		err = errors.Join(err, os.RemoveAll(a.own("staged")), r.drop())
 	}
 	return errors.Join(err, os.RemoveAll(a.own("work")))
 }
@@ -169,7 +174,7 @@ func (r *restore) readManifest(ctx context.Context) error {
 			return readFailed("Error reading backup properties", malformed(err))
 		}
 	}
-	if r.manifest, err = r.fetchManifest(ctx, r.top("Manifest.db"), r.props, r.bag); err != nil {
+	if err := r.takeManifest(ctx); err != nil {
 		return err
 	}
 	if err := r.makePlan(ctx); err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/keepsake-backup/keepsake/itunesbackup"
 	"github.com/keepsake-backup/keepsake/keybag"
 	"github.com/keepsake-backup/keepsake/mobilebackup2"
+	"github.com/keepsake-backup/keepsake/virtualphone/internal/vault"
 )
 
 // A staged restore lies in the agent's folder until the next boot:
@@ -53,12 +54,15 @@ type stageFile struct {
 
 // makePlan reads the manifest. What the options leave out is not fetched.
 func (r *restore) makePlan(ctx context.Context) error {
-	m, err := itunesbackup.OpenManifest(ctx, r.manifest)
+	m, err := r.openManifest(ctx)
 	if err != nil {
 		return err
 	}
 	if err = m.QuickCheck(ctx); err == nil {
 		err = r.readPlan(ctx, m)
+	}
+	if err == nil && r.taking != nil {
+		err = r.pairLogs(ctx, m)
 	}
 	return errors.Join(err, m.Close())
 }
@@ -125,7 +129,7 @@ func (r *restore) stageBatch(ctx context.Context, files []stageFile, progress fl
 		byName[names[i]] = &files[i]
 	}
 	failed, err := r.link.download(ctx, names, progress, func(name string) (fileSink, error) {
-		return r.openStaged(byName[name], &bad)
+		return r.openStaged(ctx, byName[name], &bad)
 	})
 	switch {
 	case err != nil:
@@ -140,6 +144,9 @@ func (r *restore) stageBatch(ctx context.Context, files []stageFile, progress fl
 
 // seal writes what the next boot needs. From here on the restore will happen.
 func (r *restore) seal() error {
+	if r.taking != nil {
+		return r.phone.Vault().Stage(r.taking, vault.About{Date: r.now().UTC(), Source: r.folder, UUID: r.status.UUID, Encrypted: r.props.IsEncrypted})
+	}
 	if err := os.Rename(r.manifest, r.own("staged", "Manifest.db")); err != nil {
 		return fmt.Errorf("stage restore: %w", err)
 	}
@@ -174,9 +181,9 @@ func (r *restore) effectiveOptions() restoreOptions {
 }
 
 // stagedFile receives the stored bytes of one row, checks their digest and
-// writes the plaintext.
+// passes the plaintext on.
 type stagedFile struct {
-	out    *os.File
+	out    fileSink
 	w      io.Writer
 	crypt  *decrypter // nil when not encrypted
 	sum    hash.Hash
@@ -185,22 +192,32 @@ type stagedFile struct {
 	bad    *bool
 }
 
-func (r *restore) openStaged(f *stageFile, bad *bool) (fileSink, error) {
+func (r *restore) openStaged(ctx context.Context, f *stageFile, bad *bool) (fileSink, error) {
 	s := &stagedFile{digest: f.digest, strict: f.strict, bad: bad, sum: sha1.New()}
-	out, err := os.OpenFile(r.own("staged", "files", f.id.String()), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return nil, &Error{Code: mobilebackup2.CodeDeviceWrite, Text: "Error staging files: " + errnoText(err)}
+	if r.taking != nil {
+		s.out = r.taking.File(ctx, f.id)
+	} else {
+		out, err := createSink(r.own("staged", "files", f.id.String()))
+		if err != nil {
+			return nil, stagingFailed(err)
+		}
+		s.out = out
 	}
-	s.out, s.w = out, out
+	s.w = s.out
 	if r.props.IsEncrypted && f.key != nil {
 		key, err := r.bag.Unwrap(keybag.WrappedKey(*f.key))
 		if err != nil {
-			return nil, errors.Join(readFailed("Error decrypting files", malformed(err)), out.Close())
+			return nil, errors.Join(readFailed("Error decrypting files", malformed(err)), s.out.Close(false))
 		}
-		s.crypt = &decrypter{key: key, out: out}
+		s.crypt = &decrypter{key: key, out: s.out}
 		s.w = s.crypt
 	}
 	return s, nil
+}
+
+// stagingFailed says that the phone itself could not keep a file.
+func stagingFailed(err error) error {
+	return &Error{Code: mobilebackup2.CodeDeviceWrite, Text: "Error staging files: " + errnoText(err)}
 }
 
 func (s *stagedFile) Write(p []byte) (int, error) {
@@ -211,7 +228,7 @@ func (s *stagedFile) Write(p []byte) (int, error) {
 	if err != nil {
 		var mb *Error
 		if !errors.As(err, &mb) {
-			err = &Error{Code: mobilebackup2.CodeDeviceWrite, Text: "Error staging files: " + errnoText(err)}
+			err = stagingFailed(err)
 		}
 	}
 	return n, err
@@ -222,8 +239,8 @@ func (s *stagedFile) Close(complete bool) error {
 	if s.crypt != nil {
 		err = s.crypt.close(complete)
 	}
-	if e := s.out.Close(); e != nil && err == nil {
-		err = &Error{Code: mobilebackup2.CodeDeviceWrite, Text: "Error staging files: " + errnoText(e)}
+	if e := s.out.Close(complete && err == nil); e != nil && err == nil {
+		err = stagingFailed(e)
 	}
 	if !complete {
 		return err

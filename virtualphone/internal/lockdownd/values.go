@@ -133,7 +133,7 @@ func (s *Server) general(set state.Settings) values {
 		"ActivationState": activation, "ActivationStateAcknowledged": set.ActivationAcked && set.Setup != state.SetupNew,
 		"BasebandStatus": "BBInfoAvailable", "BasebandVersion": "4.03.05", "BluetoothAddress": id.BluetoothAddress, "BoardId": 12,
 		"BrickState": set.Setup == state.SetupNew, "BuildVersion": set.Build, "CPUArchitecture": "arm64e", "ChipID": 0x8101,
-		"DeviceClass": "iPhone", "DeviceColor": "1", "DeviceName": set.DeviceName, "DevicePublicKey": s.phone.State().PublicKeyPEM(),
+		"DeviceClass": set.Class(), "DeviceColor": "1", "DeviceName": set.DeviceName, "DevicePublicKey": s.phone.State().PublicKeyPEM(),
 		"DieID": id.UniqueChipID ^ 0x5A5A5A5A, "EthernetAddress": id.EthernetAddress, "FirmwareVersion": "iBoot-11881.140.96",
 		"HardwareModel": id.HardwareModel, "HardwarePlatform": "t8101", "HasSiDP": true, "HostAttached": true,
 		"InternationalMobileEquipmentIdentity": id.IMEI, "IntegratedCircuitCardIdentity": id.ICCID, "MobileEquipmentIdentifier": id.MEID,

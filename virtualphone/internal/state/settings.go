@@ -28,6 +28,8 @@ type Settings struct {
 	IOS        string `json:"ios"`   // ProductVersion
 	Build      string `json:"build"` // BuildVersion
 	DeviceName string `json:"device_name"`
+	// DeviceClass is "iPhone" when empty.
+	DeviceClass string `json:"device_class,omitempty"`
 
 	Setup             Setup  `json:"setup"`
 	SetupState        string `json:"setup_state,omitempty"` // such as RestoredFromiTunesBackup
@@ -60,6 +62,14 @@ func (s Settings) clone() Settings {
 	s.MediaProtected = slices.Clone(s.MediaProtected)
 	s.MediaHardLinks = slices.Clone(s.MediaHardLinks)
 	return s
+}
+
+// Class is what the phone says it is: "iPhone", "iPad", "iPod".
+func (s Settings) Class() string {
+	if s.DeviceClass == "" {
+		return "iPhone"
+	}
+	return s.DeviceClass
 }
 
 // DefaultSettings are those of an English phone, set up and unlocked, without
