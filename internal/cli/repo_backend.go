@@ -41,6 +41,11 @@ func (f *repositoryFlags) parse(where string) (location.Location, error) {
 		return l, &usageError{fmt.Errorf("--%srepo %v: there is a secret in it, which every user of this computer can read", f.prefix, l),
 			fmt.Sprintf("put it into %s, or leave it out and set RESTIC_REST_PASSWORD", f.env)}
 	}
+	if l.Kind == location.Local { // what is said of it holds in every folder
+		if l.Path, err = filepath.Abs(l.Path); err != nil {
+			return l, fmt.Errorf("--%srepo: %w", f.prefix, err)
+		}
+	}
 	return l, nil
 }
 
