@@ -52,6 +52,8 @@ type Options struct {
 	Rounds, Iterations int
 	// Verify reads everything back and compares it.
 	Verify bool
+	// Checkpoint is how many bytes an interruption may cost; 0 is 1 GiB.
+	Checkpoint int64
 	// Workers write files at the same time; 0 chooses.
 	Workers int
 }

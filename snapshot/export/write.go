@@ -1,12 +1,14 @@
 package export
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -22,8 +24,8 @@ const (
 	// it is time to make it durable.
 	batchFiles = 2048
 	batchBytes = 256 << 20
-	// checkpointBytes is how much an interruption may cost.
-	checkpointBytes = 1 << 30
+	// defaultCheckpoint is how much an interruption may cost.
+	defaultCheckpoint = 1 << 30
 	// diskBlock is what a file takes more than its bytes, at most.
 	diskBlock = 4096
 	// spare is left free for folders and journals.
@@ -49,6 +51,9 @@ func (e *exporter) write(ctx context.Context) error {
 		return err
 	}
 	e.rep.Phase("write", "Writing "+e.result.Folder)
+	if err := e.makeShards(top); err != nil {
+		return err
+	}
 	if err := e.writeFiles(ctx, files); err != nil {
 		return err
 	}
@@ -114,6 +119,20 @@ func (e *exporter) makeRoom(ctx context.Context, files []snapshot.Entry, top []s
 
 func roundUp(n int64) int64 { return (n + diskBlock - 1) / diskBlock * diskBlock }
 
+// makeShards makes all 256 folders, as phones do whatever is in them (protocol.md
+// 4.13). Beside the index of iOS 4 to 9 there are none.
+func (e *exporter) makeShards(top []string) error {
+	if !slices.Contains(top, itunesbackup.ManifestName) {
+		return nil
+	}
+	for i := range 256 {
+		if err := e.t.mkdir(fmt.Sprintf("%02x", i)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // writeFiles writes the stored files, several at a time, batch after batch.
 func (e *exporter) writeFiles(ctx context.Context, files []snapshot.Entry) error {
 	done := min(e.t.note.Durable, len(files))
@@ -126,9 +145,10 @@ func (e *exporter) writeFiles(ctx context.Context, files []snapshot.Entry) error
 		c.add(f.Stored)
 	}
 	e.result.Resumed = int64(done)
+	checkpoint := cmp.Or(e.opts.Checkpoint, defaultCheckpoint)
 	unsynced := int64(0)
 	for done < len(files) {
-		batch := nextBatch(files[done:])
+		batch := nextBatch(files[done:], min(batchBytes, checkpoint))
 		if err := e.writeBatch(ctx, batch, c); err != nil {
 			return err
 		}
@@ -136,7 +156,7 @@ func (e *exporter) writeFiles(ctx context.Context, files []snapshot.Entry) error
 		for _, f := range batch {
 			unsynced += roundUp(f.Stored)
 		}
-		if unsynced >= checkpointBytes && done < len(files) {
+		if unsynced >= checkpoint && done < len(files) {
 			if err := e.t.checkpoint(done); err != nil {
 				return err
 			}
@@ -146,10 +166,11 @@ func (e *exporter) writeFiles(ctx context.Context, files []snapshot.Entry) error
 	return nil
 }
 
-func nextBatch(files []snapshot.Entry) []snapshot.Entry {
+// nextBatch cuts off the first files, of about so many bytes.
+func nextBatch(files []snapshot.Entry, most int64) []snapshot.Entry {
 	bytes := int64(0)
 	for i, f := range files {
-		if bytes += f.Stored; i+1 == batchFiles || bytes >= batchBytes {
+		if bytes += f.Stored; i+1 == batchFiles || bytes >= most {
 			return files[:i+1]
 		}
 	}

@@ -57,21 +57,31 @@ type Imported struct {
 // Result tells of every backup that was found, in the order of the work.
 type Result struct{ Backups []Imported }
 
-// Folder imports the backup in dir, or every backup below it (see [Find]). What
-// is wrong with one of several backups is told in its Err, and the others are
-// imported all the same; of a single one it is the error. Errors of the
-// repository end it.
+// Folder imports the backup in dir, or every backup below it: [Find] and [Backups].
+// What is wrong with a single one is the error.
 func Folder(ctx context.Context, s *repository.Session, dir string, o Options, rep progress.Reporter) (*Result, error) {
 	rep.Phase("look", "Looking for backups in "+dir)
 	found, err := Find(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
-	r := &run{session: s, opts: o, rep: rep}
-	if r.infos, err = snapshot.List(ctx, s); err != nil {
-		return nil, err
+	result, err := Backups(ctx, s, found, o, rep)
+	if err == nil && len(found) == 1 {
+		err = result.Backups[0].Err
 	}
+	return result, err
+}
+
+// Backups imports what [Find] found, in that order. What is wrong with one is told
+// in its Err, and the others are imported all the same. Errors of the repository
+// end it.
+func Backups(ctx context.Context, s *repository.Session, found []Found, o Options, rep progress.Reporter) (*Result, error) {
+	r := &run{session: s, opts: o, rep: rep}
 	result := &Result{}
+	var err error
+	if r.infos, err = snapshot.List(ctx, s); err != nil {
+		return result, err
+	}
 	for i, f := range found {
 		if len(found) > 1 {
 			rep.Say(progress.Detail, fmt.Sprintf("Backup %d of %d: %s", i+1, len(found), f.Path))
@@ -79,9 +89,6 @@ func Folder(ctx context.Context, s *repository.Session, dir string, o Options, r
 		one, err := r.one(ctx, f)
 		if err != nil {
 			return result, err
-		}
-		if one.Err != nil && len(found) == 1 {
-			return result, one.Err
 		}
 		result.Backups = append(result.Backups, one)
 	}
