@@ -19,6 +19,7 @@ type Phone interface {
 	Values(ctx context.Context, domain string) (map[string]any, error)
 	SetupState(ctx context.Context) (device.SetupState, error)
 	BackupState(ctx context.Context) (device.BackupState, error)
+	DiskUsage(ctx context.Context) (device.DiskUsage, error)
 	PasscodeConfigured(ctx context.Context) (bool, error)
 	KeepAwake(ctx context.Context, warn func(error)) (release func())
 }

@@ -11,16 +11,15 @@ import (
 
 	"github.com/keepsake-backup/keepsake/itunesbackup"
 	"github.com/keepsake-backup/keepsake/mobilebackup2"
-	"github.com/keepsake-backup/keepsake/mobilebackup2/dirstore"
 )
 
 // maxStatus bounds Status.plist, which has 190 bytes.
 const maxStatus = 64 << 10
 
-// store is the folder with two additions: Info.plist is written when the phone
+// store is another store with two additions: Info.plist is written when the phone
 // commits, and a full backup is asked for by what Status.plist seems to say.
 type store struct {
-	*dirstore.Store
+	mobilebackup2.Store
 	status, infoPath string
 	info             *infoJob
 	full             bool // still to be asked for
@@ -29,6 +28,32 @@ type store struct {
 	written  bool  // Info.plist has been
 	wasFull  bool  // as the phone sees it
 	scaffold int64 // removed items that are no files of the phone
+}
+
+// stateWatcher is a store that wants to know what the phone's Status.plist says,
+// before it is put.
+type stateWatcher interface {
+	turn(ctx context.Context, st itunesbackup.StatusPlist) error
+}
+
+// optional gives s with the optional interfaces of the store below it.
+func (s *store) optional() mobilebackup2.Store {
+	space, canTell := s.Store.(mobilebackup2.FreeSpacer)
+	copier, canCopy := s.Store.(mobilebackup2.Copier)
+	switch {
+	case canTell && canCopy:
+		return struct {
+			*store
+			mobilebackup2.FreeSpacer
+			mobilebackup2.Copier
+		}{s, space, copier}
+	case canTell:
+		return struct {
+			*store
+			mobilebackup2.FreeSpacer
+		}{s, space}
+	}
+	return s
 }
 
 // Open shows the phone a Status.plist with IsFullBackup until it has written
@@ -88,6 +113,11 @@ func (s *store) Put(ctx context.Context, p string, r io.Reader) error {
 			return err
 		}
 	}
+	if w, ok := s.Store.(stateWatcher); ok {
+		if err := w.turn(ctx, st); err != nil {
+			return err
+		}
+	}
 	return s.Store.Put(ctx, p, bytes.NewReader(data))
 }
 
@@ -98,6 +128,9 @@ func (s *store) Remove(ctx context.Context, p string) error {
 	}
 	return s.Store.Remove(ctx, p)
 }
+
+// removed is how many files of the phone the run took away.
+func (s *store) removed(sum *mobilebackup2.Summary) int64 { return max(sum.Removed-s.scaffold, 0) }
 
 // writeInfo writes Info.plist, once.
 func (s *store) writeInfo(ctx context.Context) error {
