@@ -7,6 +7,8 @@ BIN      := bin/keepsake
 # our repositories, and the stores that these lie in.
 PACKAGES := libimobiledevice-utils libusbmuxd-tools libplist-utils sqlite3 ffmpeg libheif-examples \
             restic rclone openssh-client openssh-server openssh-sftp-server fuse3
+# Whom the demo lets judge, where they can be installed.
+JUDGES   := libimobiledevice-utils restic
 BENCH_PACKAGES := hyperfine
 # Packages whose goroutines meet; raced in CI.
 RACED    := ./internal/framing ./internal/plist ./usbmux ./lockdown ./afc ./notificationproxy ./heartbeat ./powerassertion \
@@ -30,7 +32,8 @@ help: ## list what can be made
 build: ## build bin/keepsake, one static binary
 	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN) ./cmd/keepsake
 
-demo: build ## the main job without a phone: back up, live a day, back up again, restore, compare
+demo: build ## the main job without a phone: back up into a repository, live three days, restore the first and the last, compare
+	-@$(MAKE) --no-print-directory deps PACKAGES="$(JUDGES)" # the demo goes without them where they cannot be had
 	$(BIN) demo --once
 
 test: deps ## run every test
