@@ -150,7 +150,7 @@ func (k *Keeper) copyTo(ctx context.Context, to *repository.Repository, m Main, 
 func copyAll(ctx context.Context, to, from *repository.Session, list []repository.Snapshot, o CopyOptions, result *CopyResult) error {
 	stats, err := to.CopyFrom(ctx, from, list, o.Progress)
 	result.add(stats)
-	if err == nil || !ofContent(err) {
+	if err == nil || !ofContent(ctx, err, to, from) {
 		return err
 	}
 	done := map[format.ID]bool{}
@@ -163,7 +163,7 @@ func copyAll(ctx context.Context, to, from *repository.Session, list []repositor
 		}
 		stats, err := to.CopyFrom(ctx, from, []repository.Snapshot{sn}, o.Progress)
 		result.add(stats)
-		if err != nil && !ofContent(err) {
+		if err != nil && !ofContent(ctx, err, to, from) {
 			return err
 		}
 		if err != nil {
@@ -173,11 +173,23 @@ func copyAll(ctx context.Context, to, from *repository.Session, list []repositor
 	return nil
 }
 
-// ofContent tells whether an error is about damage, not about the store.
-func ofContent(err error) bool {
+// ofContent tells whether an error is about damage in a repository, not about a
+// store that is gone: a disk that was pulled out lacks every file.
+func ofContent(ctx context.Context, err error, both ...*repository.Session) bool {
 	var damage *repository.DamageError
 	var missing *repository.MissingError
-	return errors.As(err, &damage) || errors.As(err, &missing)
+	if errors.As(err, &damage) || errors.As(err, &missing) {
+		return true
+	}
+	if !errors.Is(err, backend.ErrNotExist) {
+		return false
+	}
+	for _, s := range both {
+		if _, err := s.Repository().Backend().Stat(ctx, backend.Handle{Type: backend.ConfigFile}); err != nil {
+			return false
+		}
+	}
+	return true
 }
 
 func (r *CopyResult) add(s repository.CopyStats) {

@@ -101,23 +101,47 @@ func (k *Keeper) Repair(ctx context.Context, m Main, names []string, o RepairOpt
 			sources = append(sources, *s)
 		}
 	}
-	mended, err := k.mend(ctx, main, sources, o)
-	report.add(mended)
-	if err != nil {
-		return report, fmt.Errorf("repair %s: %w", m.Repo.Location(), err)
-	}
-	for i, s := range sources {
-		others := append([]source{main}, slices.Delete(slices.Clone(sources), i, i+1)...)
-		mended, err := k.mend(ctx, s, others, o)
-		report.add(mended)
-		if err != nil {
-			return report, fmt.Errorf("repair target %q: %w", s.name, err)
-		}
-		if err := k.repaired(s.name, m.Phone, mended); err != nil {
+	// Twice, if something is left: the main repository may need a version of which a
+	// target has the file and the main repository itself the pieces that the target
+	// lacks.
+	everyone := append([]source{main}, sources...)
+	for range 2 {
+		if err := k.repairAll(ctx, everyone, m.Phone, o, report); err != nil {
 			return report, err
+		}
+		if report.Damage() == 0 || len(report.Repositories) == 1 {
+			break
 		}
 	}
 	return report, nil
+}
+
+// repairAll mends each repository that is not known to be whole from the others.
+func (k *Keeper) repairAll(ctx context.Context, everyone []source, phone string, o RepairOptions, report *RepairReport) error {
+	again := len(report.Repositories) > 0
+	for i, s := range everyone {
+		if again && report.Repositories[i].After == 0 {
+			continue
+		}
+		others := slices.Delete(slices.Clone(everyone), i, i+1)
+		mended, err := k.mend(ctx, s, others, o)
+		if again {
+			was := &report.Repositories[i]
+			was.After, was.Lost, was.From = mended.After, mended.Lost, append(was.From, mended.From...)
+		} else {
+			report.Repositories = append(report.Repositories, *mended)
+		}
+		if err != nil {
+			return fmt.Errorf("repair %s: %w", s.repo.Location(), err)
+		}
+		if s.name == "" {
+			continue
+		}
+		if err := k.repaired(s.name, phone, &report.Repositories[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Damage is how many damaged things are left, in all repositories.
@@ -127,12 +151,6 @@ func (r *RepairReport) Damage() int {
 		n += m.After
 	}
 	return n
-}
-
-func (r *RepairReport) add(m *Mended) {
-	if m != nil {
-		r.Repositories = append(r.Repositories, *m)
-	}
 }
 
 // repaired tells the book what a repair left.
@@ -304,9 +322,9 @@ func mendSnapshots(ctx context.Context, s, other *repository.Session, damaged, f
 		switch {
 		case err == nil:
 			n++
-		case !ofContent(err): // damaged there too: perhaps another source has it
+		case !ofContent(ctx, err, s, other):
 			return n, err
-		}
+		} // else it is damaged there too: perhaps another source has it
 	}
 	return n, nil
 }

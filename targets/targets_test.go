@@ -18,6 +18,7 @@ import (
 	"github.com/keepsake-backup/keepsake/repository/backend"
 	"github.com/keepsake-backup/keepsake/repository/backend/fault"
 	"github.com/keepsake-backup/keepsake/repository/backend/location"
+	"github.com/keepsake-backup/keepsake/repository/backend/memory"
 	"github.com/keepsake-backup/keepsake/repository/format"
 )
 
@@ -29,8 +30,9 @@ type station struct {
 	main   *repository.Repository
 	clock  time.Time
 	mounts []string
-	faults []fault.Fault                        // of backends that are opened from now on
+	faults []fault.Fault                        //  of backends that are opened from now on
 	opened func(where string, b *fault.Backend) // is told of each; may be nil
+	stores map[string]*memory.Backend           // by path; nil: on disk
 }
 
 const mainPassword, targetPassword = "main-horse", "target-horse"
@@ -42,9 +44,15 @@ func cheap() repository.InitOptions {
 	return o
 }
 
-func newStation(t *testing.T) *station {
+// newStation keeps everything in memory, but for its state.
+func newStation(t *testing.T) *station { return makeStation(t, map[string]*memory.Backend{}) }
+
+// newDiskStation keeps it in folders.
+func newDiskStation(t *testing.T) *station { return makeStation(t, nil) }
+
+func makeStation(t *testing.T, stores map[string]*memory.Backend) *station {
 	t.Helper()
-	s := &station{t: t, dir: t.TempDir(), clock: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
+	s := &station{stores: stores, t: t, dir: t.TempDir(), clock: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
 	documents, err := state.Open(s.path("state"))
 	if err != nil {
 		t.Fatal(err)
@@ -64,11 +72,7 @@ func newStation(t *testing.T) *station {
 }
 
 func (s *station) open(ctx context.Context, _ Target, where string, _ bool) (backend.Backend, error) {
-	l, err := location.Parse(where)
-	if err != nil {
-		return nil, err
-	}
-	be, err := location.Open(ctx, l, location.Options{})
+	be, err := s.backend(ctx, where)
 	if err != nil {
 		return nil, err
 	}
@@ -77,6 +81,25 @@ func (s *station) open(ctx context.Context, _ Target, where string, _ bool) (bac
 		s.opened(where, b)
 	}
 	return b, nil
+}
+
+func (s *station) backend(ctx context.Context, where string) (backend.Backend, error) {
+	if s.stores != nil {
+		return s.inMemory(where), nil
+	}
+	l, err := location.Parse(where)
+	if err != nil {
+		return nil, err
+	}
+	return location.Open(ctx, l, location.Options{})
+}
+
+// inMemory is the store in memory at a path.
+func (s *station) inMemory(where string) *memory.Backend {
+	if s.stores[where] == nil {
+		s.stores[where] = memory.New()
+	}
+	return s.stores[where]
 }
 
 func (s *station) path(name string) string { return filepath.Join(s.dir, name) }
@@ -165,11 +188,7 @@ func (s *station) known(name string) Copy {
 // whole checks the repository at a path and wants no damage and so many versions.
 func (s *station) whole(path, password string, versions int) {
 	s.t.Helper()
-	l, err := location.Parse(path)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	be, err := location.Open(s.t.Context(), l, location.Options{})
+	be, err := s.backend(s.t.Context(), path)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -195,7 +214,8 @@ func (s *station) whole(path, password string, versions int) {
 }
 
 func TestCopy(t *testing.T) {
-	s := newStation(t)
+	t.Parallel()
+	s := newDiskStation(t)
 	a := s.store(s.main, "one", "keepsake")
 	b := s.store(s.main, "two", "keepsake-receipt", "of:"+a.ID.String())
 	s.add("usb")
@@ -248,6 +268,7 @@ func (s *station) versions() []repository.Snapshot {
 }
 
 func TestSameCuts(t *testing.T) {
+	t.Parallel()
 	s := newStation(t)
 	s.add("usb")
 	at, err := s.Keeper.open(t.Context(), Target{Name: "usb", Location: s.path("usb")}, s.known("usb"), nil, nil, false)
@@ -269,6 +290,7 @@ func TestSameCuts(t *testing.T) {
 }
 
 func TestAddRefuses(t *testing.T) {
+	t.Parallel()
 	s := newStation(t)
 	s.add("usb")
 	for name, n := range map[string]NewTarget{
@@ -291,7 +313,8 @@ func TestAddRefuses(t *testing.T) {
 }
 
 func TestFind(t *testing.T) {
-	s := newStation(t)
+	t.Parallel()
+	s := newDiskStation(t)
 	s.store(s.main, "one")
 	disk := s.path("media/disk1")
 	s.mounts = []string{"/", disk}
@@ -396,6 +419,7 @@ func files(t *testing.T, dir string) []string {
 }
 
 func TestWrongPassword(t *testing.T) {
+	t.Parallel()
 	s := newStation(t)
 	s.store(s.main, "one")
 	s.add("usb")
@@ -417,6 +441,7 @@ func TestWrongPassword(t *testing.T) {
 }
 
 func TestOtherMain(t *testing.T) {
+	t.Parallel()
 	s := newStation(t)
 	s.add("usb")
 	other := s.make("other", mainPassword)
@@ -430,8 +455,9 @@ func TestOtherMain(t *testing.T) {
 
 // A location with one repository for each phone is mirrored, new phones too.
 func TestManyPhones(t *testing.T) {
+	t.Parallel()
 	const anna, ben = "00008101-000A1B2C3D4E001E", "00008110-000A1B2C3D4E801F"
-	s := newStation(t)
+	s := newDiskStation(t)
 	one, two := s.make("loc/"+anna, mainPassword), s.make("loc/"+ben, mainPassword)
 	s.store(one, "of anna")
 	s.store(two, "of ben")
