@@ -1,242 +1,115 @@
 package cli
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"sync"
-	"time"
 
 	"github.com/spf13/cobra"
-
-	"github.com/keepsake-backup/keepsake/backup"
-	"github.com/keepsake-backup/keepsake/device"
-	"github.com/keepsake-backup/keepsake/internal/progress"
 )
 
 type backupFlags struct {
 	folder          string
 	all, full, wait bool
 	syncEach        bool
+
+	finish     bool
+	remember   bool
+	spool      string
+	spoolLimit string
+	password   *passwordSource
 }
 
 func newBackup(a *app) *cobra.Command {
-	var f backupFlags
+	f := backupFlags{password: currentPassword()}
 	c := &cobra.Command{
-		Use:   "backup --folder DIR",
+		Use:   "backup [LOCATION]",
 		Short: "Back up a phone",
-		Long: `Back up an iPhone into DIR/<UDID>, the folder that iTunes and Finder write. The first backup
-receives everything, later ones what changed. An interrupted backup goes on where it stopped; until
-a new one is complete the last one stays as it is.
+		Long: `Back up an iPhone into LOCATION: a folder, or storage elsewhere (see docs/cli.md), in which every phone gets
+a repository of its own, encrypted, that keeps every version in little room. What is missing is made: you choose
+its password and get a recovery sheet. A LOCATION that is a repository takes all phones.
 
-The iPhone asks for its passcode at every backup: that is Apple's rule.`,
-		Example: `  keepsake backup --folder ~/Backups
-  keepsake backup --folder /mnt/disk --udid "Anna's iPhone" --wait
-  keepsake backup --folder /mnt/disk --all`,
-		Args:        noArgs,
-		Annotations: exits("0 done; 1 error; 3 done, but the phone could not read some files; 20 no phone; 21 refused, locked or no passcode entered; 130 interrupted"),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := needFolder(cmd, f.folder); err != nil {
+The first backup receives everything, later ones what changed. An interrupted backup goes on where it stopped,
+and until a new one is complete and verified there is no new version. A phone that encrypts its backups has a
+backup password: it is needed once, and then no more until it changes. Without it the backup is stored as
+encrypted as it came ("sealed").
+
+The iPhone asks for its passcode at every backup: that is Apple's rule.
+
+With --folder the backup is one folder, DIR/<UDID>, without versions, as iTunes and Finder write it.`,
+		Example: `  keepsake backup /media/usb
+  keepsake backup -r s3:https://nas.local:9000/backups --all
+  keepsake backup --finish                     complete what the phone has finished
+  keepsake backup --folder ~/Backups`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usageOf(cmd, fmt.Errorf("backup: unexpected %q", args[1]))
+			}
+			return nil
+		},
+		Annotations: exits("0 done; 1 error; 3 done, but the phone could not read some files; 10 no repository; 11 locked; 12 wrong password; 20 no phone; 21 refused, locked or no passcode entered; 130 interrupted"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := a.checkBackup(cmd, args, f); err != nil {
 				return err
 			}
-			if f.all && a.phone != "" {
-				return usageOf(cmd, errors.New("backup: --all and --udid contradict each other"))
-			}
 			a.interruptHint = "start the same command again: the backup goes on where it stopped"
-			return a.backup(cmd.Context(), f)
+			if f.folder != "" {
+				return a.backupFolder(cmd.Context(), f)
+			}
+			return a.backup(cmd, f)
 		},
 	}
 	flags := c.Flags()
 	flags.SortFlags = false
-	flags.StringVar(&f.folder, "folder", "", "the `DIR` of the backups; made if missing")
 	flags.BoolVar(&f.all, "all", false, "every phone that is connected, all at once")
 	flags.BoolVar(&f.full, "full", false, "receive everything again")
-	flags.BoolVar(&f.wait, "wait", false, "wait for the phone when it is not connected")
+	flags.BoolVar(&f.wait, "wait", false, "wait for the phone when it is not connected; so it is at a terminal")
+	flags.BoolVar(&f.finish, "finish", false, "only complete what phones have finished sending; no phone is needed")
+	f.password.addFlag(c)
+	flags.BoolVar(&f.remember, "remember-password", false, "remember the phone's backup password on this computer")
+	flags.StringVar(&f.spool, "spool", "", "keep what has arrived and is not stored yet in `DIR`")
+	flags.StringVar(&f.spoolLimit, "spool-limit", "", "at most `SIZE` of it, such as 20G")
+	flags.StringVar(&f.folder, "folder", "", "back up into `DIR`/<UDID>, as iTunes does; made if missing")
 	flags.BoolVar(&f.syncEach, "sync-each-file", false, "make every file durable by itself (slower, for measurements)")
 	if err := flags.MarkHidden("sync-each-file"); err != nil {
 		panic("cli: " + err.Error())
 	}
-	return c
+	return a.repositoryCommand(c)
 }
 
-// unreadMessage is a file that the phone could not read.
-type unreadMessage struct {
-	Path   string `json:"path"`
-	FileID string `json:"file_id,omitempty"`
-	Error  string `json:"error"`
-}
-
-type backupSummary struct {
-	MessageType string          `json:"message_type"` // "summary"
-	Command     string          `json:"command"`
-	UDID        string          `json:"udid"`
-	Name        string          `json:"name"`
-	Folder      string          `json:"folder"`
-	Full        bool            `json:"full"`
-	Encrypted   bool            `json:"encrypted"`
-	Files       int64           `json:"files"` // received
-	Bytes       int64           `json:"bytes"`
-	Removed     int64           `json:"removed"`
-	Started     time.Time       `json:"started"`
-	Seconds     float64         `json:"seconds"`
-	Phases      []phaseMessage  `json:"phases,omitempty"`
-	Unread      []unreadMessage `json:"unreadable,omitempty"`
-}
-
-type phaseMessage struct {
-	Name    string  `json:"name"`
-	Seconds float64 `json:"seconds"`
-}
-
-func (a *app) backup(ctx context.Context, f backupFlags) error {
-	if err := makeFolder(f.folder); err != nil {
-		return err
+// checkBackup finds what contradicts itself, and takes LOCATION for --repo.
+func (a *app) checkBackup(cmd *cobra.Command, args []string, f backupFlags) error {
+	contradict := func(one, other string) error {
+		return usageOf(cmd, fmt.Errorf("backup: %s and %s contradict each other", one, other))
 	}
-	if f.all {
-		return a.backupAll(ctx, f)
+	given := cmd.Flags().Changed
+	switch {
+	case f.all && a.phone != "":
+		return contradict("--all", "--udid")
+	case f.folder != "" && len(args) > 0:
+		return contradict("--folder", "LOCATION")
+	case f.folder != "" && given("repo"):
+		return contradict("--folder", "--repo")
+	case len(args) > 0 && given("repo"):
+		return contradict("LOCATION", "--repo")
+	case f.folder != "" && f.finish:
+		return contradict("--folder", "--finish")
+	case f.finish && (f.wait || f.full):
+		return usageOf(cmd, errors.New("backup: --finish asks no phone"))
 	}
-	var summary backupSummary
-	err := a.work(func(say progress.Reporter) error {
-		d, err := a.open(ctx, say, f.wait)
-		if err != nil {
-			return err
-		}
-		defer d.Close()
-		summary, err = a.backUp(ctx, d, f, say)
-		return err
-	})
-	if err != nil {
-		return err
+	if len(args) > 0 {
+		a.repo.location = args[0]
 	}
-	return a.showBackup(summary)
-}
-
-// backupAll backs up every phone at once: most of the time goes by waiting for
-// a phone or its owner. One that fails does not stop the others.
-func (a *app) backupAll(ctx context.Context, f backupFlags) error {
-	mux, err := a.mux()
-	if err != nil {
-		return err
+	if f.folder == "" && a.repo.where(a) == "" {
+		return &usageError{errors.New("backup: no location given"),
+			"say where the backups are to be, such as keepsake backup /media/usb; or set KEEPSAKE_REPOSITORY; or, for one folder as iTunes makes it: keepsake backup --folder DIR"}
 	}
-	phones, err := device.Discover(ctx, mux)
-	if err != nil {
-		return err
-	}
-	if len(phones) == 0 {
-		return fmt.Errorf("back up all phones: %w", device.ErrNoDevice)
-	}
-	summaries, errs := make([]backupSummary, len(phones)), make([]error, len(phones))
-	err = a.work(func(say progress.Reporter) error {
-		group := progress.NewGroup(say, "Backing up", len(phones))
-		var running sync.WaitGroup
-		for i, d := range phones {
-			running.Go(func() {
-				defer d.Close()
-				member := group.Member(nameOf(ctx, d), d.UDID().String())
-				defer member.Close()
-				summaries[i], errs[i] = a.backUp(ctx, d, f, member)
-			})
-		}
-		running.Wait()
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	worst := reported{exitOK}
-	for i, d := range phones {
-		if errs[i] == nil {
-			errs[i] = a.showBackup(summaries[i])
-		}
-		code := exitCode(ctx, errs[i])
-		if errs[i] != nil && code != exitIncomplete {
-			a.tell(code, fmt.Sprintf("%s: %v", d.Name(), errs[i]), remedy(errs[i], code))
-		}
-		if worst.code == exitOK || worst.code == exitIncomplete && code != exitOK {
-			worst.code = code
-		}
-	}
-	if worst.code == exitOK {
+	if f.folder != "" {
 		return nil
 	}
-	return worst
-}
-
-// backUp makes a backup of one phone and says on the way what to expect.
-func (a *app) backUp(ctx context.Context, d *device.Device, f backupFlags, say progress.Reporter) (backupSummary, error) {
-	if err := trust(ctx, d, say); err != nil {
-		return backupSummary{}, err
-	}
-	name := nameOf(ctx, d)
-	if state, err := d.BackupState(ctx); err == nil {
-		if state.WillEncrypt {
-			say.Say(progress.Notice, fmt.Sprintf("%s encrypts this backup.", name))
-		} else {
-			say.Say(progress.Notice, fmt.Sprintf("%s does not encrypt this backup: it will lack %s. To change that: keepsake encryption on", name, onlyEncrypted))
+	if f.spoolLimit != "" {
+		if _, err := parseSize(f.spoolLimit); err != nil {
+			return usageOf(cmd, fmt.Errorf("--spool-limit: %w", err))
 		}
 	}
-	res, err := backup.ToFolder(ctx, d, f.folder, backup.Options{Full: f.full, SyncEachFile: f.syncEach, Limits: a.Limits}, say)
-	if err != nil {
-		return backupSummary{}, err
-	}
-	m := backupSummary{MessageType: "summary", Command: "backup", UDID: d.UDID().String(), Name: name, Folder: res.Folder, Full: res.Full, Encrypted: res.Encrypted,
-		Files: res.Files, Bytes: res.Bytes, Removed: res.Removed, Started: res.Started.UTC().Truncate(time.Millisecond), Seconds: seconds(res.Duration)}
-	for _, p := range res.Phases {
-		m.Phases = append(m.Phases, phaseMessage{p.Name, seconds(p.Duration)})
-	}
-	for _, u := range res.Unread {
-		m.Unread = append(m.Unread, unreadMessage{u.DevicePath, u.FileID, u.Text})
-	}
-	return m, nil
+	return a.refuseNoLock(cmd)
 }
-
-// showBackup tells what a backup brought.
-func (a *app) showBackup(m backupSummary) error {
-	if a.json {
-		a.emit(m)
-	}
-	what := "only what changed"
-	if m.Full {
-		what = "everything"
-	}
-	a.printf("%s is backed up: %s, %s received (%s) in %s.\n", m.Name, progress.Count(m.Files, "file", "files"), progress.Size(m.Bytes), what, progress.Took(duration(m.Seconds)))
-	if m.Removed > 0 {
-		a.printf("%s that the phone no longer has %s gone from the backup.\n", progress.Count(m.Removed, "file", "files"), isAre(m.Removed))
-	}
-	if m.Encrypted {
-		a.printf("Encrypted with the phone's backup password. Folder: %s\n", m.Folder)
-	} else {
-		a.printf("Not encrypted. Folder: %s\n", m.Folder)
-	}
-	if a.verbose {
-		for _, p := range m.Phases {
-			a.printf("  %-12s %s\n", p.Name, progress.Took(duration(p.Seconds)))
-		}
-	}
-	if len(m.Unread) == 0 {
-		return nil
-	}
-	a.printf("The phone could not read %s; this backup lacks %s:\n", progress.Count(int64(len(m.Unread)), "file", "files"), itThem(len(m.Unread)))
-	for _, u := range m.Unread {
-		a.printf("  %s: %s\n", u.Path, u.Error)
-	}
-	return errIncomplete
-}
-
-func isAre(n int64) string {
-	if n == 1 {
-		return "is"
-	}
-	return "are"
-}
-
-func itThem(n int) string {
-	if n == 1 {
-		return "it"
-	}
-	return "them"
-}
-
-// seconds and duration turn what JSON shows into time and back, to milliseconds.
-func seconds(d time.Duration) float64  { return float64(d.Milliseconds()) / 1000 }
-func duration(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

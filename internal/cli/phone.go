@@ -38,3 +38,16 @@ func (a *app) open(ctx context.Context, say progress.Reporter, wait bool) (*devi
 	say.Say(progress.Action, fmt.Sprintf("Connect %s by cable and unlock it.", which))
 	return device.Await(ctx, opt)
 }
+
+// discover finds the phones that are connected now, at least one. Close each.
+func (a *app) discover(ctx context.Context) ([]*device.Device, error) {
+	mux, err := a.mux()
+	if err != nil {
+		return nil, err
+	}
+	phones, err := device.Discover(ctx, mux)
+	if err == nil && len(phones) == 0 {
+		err = fmt.Errorf("back up all phones: %w", device.ErrNoDevice)
+	}
+	return phones, err
+}

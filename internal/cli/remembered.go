@@ -36,8 +36,8 @@ func keybagOf(ctx context.Context, s *repository.Session, info snapshot.Info) (*
 	return keybag.Parse(manifest.BackupKeyBag)
 }
 
-// proveAndRemember remembers a password that opens a version.
-func proveAndRemember(ctx context.Context, st *station.Station, r *repository.Repository, info snapshot.Info, password secret.BackupPassword) (err error) {
+// withKeybag reads the keybag of a version of a repository, for the time of fn.
+func withKeybag(ctx context.Context, r *repository.Repository, info snapshot.Info, fn func(*keybag.Keybag) error) (err error) {
 	s, err := r.Begin(ctx, repository.Unlocked, 0)
 	if err != nil {
 		return err
@@ -45,15 +45,25 @@ func proveAndRemember(ctx context.Context, st *station.Station, r *repository.Re
 	defer func() { err = errors.Join(err, s.Close()) }()
 	bag, err := keybagOf(ctx, s, info)
 	if err != nil {
+		return err
+	}
+	return fn(bag)
+}
+
+// proveAndRemember remembers a password that opens a version.
+func proveAndRemember(ctx context.Context, st *station.Station, r *repository.Repository, info snapshot.Info, password secret.BackupPassword) error {
+	err := withKeybag(ctx, r, info, func(bag *keybag.Keybag) error {
+		if err := bag.Unlock(ctx, password); err != nil {
+			return err
+		}
+		id := bag.UUID()
+		return st.Remember(station.Remembered{Repository: r.ID().String(), Location: r.Location(), UDID: info.UDID, Name: info.Name,
+			Keybag: hex.EncodeToString(id[:]), Saved: time.Now().UTC().Truncate(time.Second)}, r, password)
+	})
+	if err != nil {
 		return fmt.Errorf("remember backup password of %s: %w", info.Name, err)
 	}
-	if err := bag.Unlock(ctx, password); err != nil {
-		return fmt.Errorf("remember backup password of %s: %w", info.Name, err)
-	}
-	id := bag.UUID()
-	w := station.Remembered{Repository: r.ID().String(), Location: r.Location(), UDID: info.UDID, Name: info.Name,
-		Keybag: hex.EncodeToString(id[:]), Saved: time.Now().UTC().Truncate(time.Second)}
-	return st.Remember(w, r, password)
+	return nil
 }
 
 // recallPassword gives the backup password that is remembered for a version.

@@ -57,6 +57,7 @@ func TestScript(t *testing.T) {
 			env.Setenv("USBMUXD_SOCKET_ADDRESS", filepath.Join(env.WorkDir, "no-usbmuxd"))
 			env.Setenv("LANG", "C.UTF-8")
 			env.Setenv("XDG_CACHE_HOME", filepath.Join(env.WorkDir, "cache"))
+			env.Setenv("XDG_STATE_HOME", filepath.Join(env.WorkDir, "state"))
 			env.Setenv("BACKUP_PASSWORD", "")
 			env.Setenv("BACKUP_PASSWORD_NEW", "")
 			env.Values[held{}] = &lockEnd{func() {}}
@@ -146,7 +147,9 @@ func interrupt(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	cmd := exec.CommandContext(ctx, program, args[2:]...)
 	cmd.Dir = ts.MkAbs(".")
-	cmd.Env = []string{"USBMUXD_SOCKET_ADDRESS=" + ts.Getenv("USBMUXD_SOCKET_ADDRESS"), "HOME=" + ts.Getenv("HOME")}
+	for _, name := range []string{"USBMUXD_SOCKET_ADDRESS", "HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "KEEPSAKE_PASSWORD", "BACKUP_PASSWORD"} {
+		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
+	}
 	var output syncBuffer
 	output.notify = make(chan struct{}, 1)
 	cmd.Stdout, cmd.Stderr = &output, &output
