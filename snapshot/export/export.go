@@ -2,9 +2,11 @@ package export
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/keepsake-backup/keepsake/internal/progress"
@@ -136,6 +138,9 @@ type exporter struct {
 
 	manifest []byte               // Manifest.plist under the new password; nil when that of the snapshot is kept
 	source   *itunesbackup.Backup // in clear, when files get other keys or none; nil when they are copied as they are
+
+	mu   sync.Mutex
+	sums map[string][sha256.Size]byte // of what was written, by name; guarded by mu
 }
 
 func (e *exporter) close() error {

@@ -3,6 +3,7 @@ package export
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -10,7 +11,6 @@ import (
 	"runtime"
 	"slices"
 	"sync"
-	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -177,34 +177,68 @@ func nextBatch(files []snapshot.Entry, most int64) []snapshot.Entry {
 	return files
 }
 
+// writeBatch writes small files as the repository gives them, together, and then
+// the large ones, several at a time.
 func (e *exporter) writeBatch(ctx context.Context, batch []snapshot.Entry, c *counter) error {
+	ids := make([]itunesbackup.FileID, len(batch))
+	for i, f := range batch {
+		ids[i] = f.ID
+	}
+	large, err := e.folder.FetchEach(ctx, ids, func(i int, from io.WriterTo) error {
+		return e.writeFile(batch[i], c, func(w io.Writer) error {
+			_, err := from.WriteTo(w)
+			return err
+		})
+	})
+	if err != nil {
+		return err
+	}
 	workers := e.opts.Workers
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0) + 2
 	}
-	g, ctx := errgroup.WithContext(ctx)
-	var next atomic.Int64
-	for range workers {
+	g, each := errgroup.WithContext(ctx)
+	g.SetLimit(workers)
+	for _, i := range large {
+		if each.Err() != nil {
+			break
+		}
 		g.Go(func() error {
-			for {
-				i := int(next.Add(1)) - 1
-				if i >= len(batch) {
-					return nil
-				}
-				if err := ctx.Err(); err != nil {
-					return context.Cause(ctx)
-				}
-				f := batch[i]
-				name := e.folder.Place(f.ID)
-				err := e.t.write(name, f.Stored, func(w io.Writer) error { return e.copyTo(name, w) })
-				if err != nil {
-					return err
-				}
-				c.add(f.Stored)
-			}
+			name := e.folder.Place(batch[i].ID)
+			return e.writeFile(batch[i], c, func(w io.Writer) error { return e.copyTo(name, w) })
 		})
 	}
-	return g.Wait()
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+func (e *exporter) writeFile(f snapshot.Entry, c *counter, fill func(io.Writer) error) error {
+	if err := e.put(e.folder.Place(f.ID), f.Stored, fill); err != nil {
+		return err
+	}
+	c.add(f.Stored)
+	return nil
+}
+
+// put writes a file, and remembers what it should hold if that will be asked.
+func (e *exporter) put(name string, size int64, fill func(io.Writer) error) error {
+	if !e.opts.Verify {
+		return e.t.write(name, size, fill)
+	}
+	sum := sha256.New()
+	err := e.t.write(name, size, func(w io.Writer) error { return fill(io.MultiWriter(w, sum)) })
+	if err != nil {
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.sums == nil {
+		e.sums = map[string][sha256.Size]byte{}
+	}
+	e.sums[name] = [sha256.Size]byte(sum.Sum(nil))
+	return nil
 }
 
 // copyTo writes a file of the snapshot's folder to w.
@@ -226,7 +260,7 @@ func (e *exporter) writeTop(ctx context.Context, name string) error {
 		return context.Cause(ctx)
 	}
 	if name == itunesbackup.ManifestListName && e.manifest != nil {
-		return e.t.write(name, int64(len(e.manifest)), func(w io.Writer) error {
+		return e.put(name, int64(len(e.manifest)), func(w io.Writer) error {
 			_, err := w.Write(e.manifest)
 			return err
 		})
@@ -235,7 +269,7 @@ func (e *exporter) writeTop(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	return e.t.write(name, info.Size(), func(w io.Writer) error { return e.copyTo(name, w) })
+	return e.put(name, info.Size(), func(w io.Writer) error { return e.copyTo(name, w) })
 }
 
 // counter adds up what workers did.
@@ -260,7 +294,7 @@ func (e *exporter) files(ctx context.Context) ([]snapshot.Entry, error) {
 		return nil, err
 	}
 	files := make([]snapshot.Entry, 0, x.Len())
-	for f := range x.All() {
+	for f := range x.TreeOrder() {
 		files = append(files, f)
 	}
 	if len(files) == 0 && e.p.Meta().Files > 0 {
