@@ -53,11 +53,13 @@ func newRoot(a *app) *cobra.Command {
 		}
 	}
 	add(groupDaily, newBackup(a), newRestore(a), newSnapshots(a), newCheck(a), newDoctor(a))
+	add(groupDaily, newMedia(a))
 	add(groupDaily, newRecoveryKit(a))
 	add(groupPhone, newRemembered(a))
 	add(groupPhone, newDevices(a), newPair(a), newUnpair(a), newEncryption(a))
 	add(groupRepository, newInit(a), newForget(a), newPrune(a), newCopy(a), newTargets(a), newStats(a),
 		newKey(a), newUnlock(a), newRepair(a), newCat(a))
+	add(groupRepository, newExport(a), newImport(a), newUnseal(a))
 	add(groupRepository, newBackupDir(a), newRestoreFiles(a), newLs(a), newFind(a), newDiff(a), newDump(a), newMount(a))
 	add(groupDevelopment, newDemo(a), newServeREST(a), newVirtual(a))
 	root.SetHelpCommandGroupID(groupDevelopment)
