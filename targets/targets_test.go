@@ -491,3 +491,39 @@ func TestManyPhones(t *testing.T) {
 		t.Error("made where the disk was")
 	}
 }
+
+// A store elsewhere that cannot be reached is absent; one that says no is not.
+func TestStoreElsewhere(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		err    error
+		absent bool
+	}{
+		"out of reach":   {errors.New("connection refused"), true},
+		"silent":         {context.DeadlineExceeded, true},
+		"denied":         {backend.ErrDenied, false},
+		"was there":      {nil, true},
+		"cannot be read": {fmt.Errorf("load: %w", backend.ErrReadOnly), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStation(t)
+			if _, err := s.Add(t.Context(), NewTarget{Name: "nas", Location: "rest:https://nas.local/anna"}, []Main{{Repo: s.main}}); err != nil {
+				t.Fatal(err)
+			}
+			if c.err != nil {
+				s.faults = []fault.Fault{{Op: fault.Load, Times: fault.Always, Err: c.err}}
+			} else {
+				s.stores = map[string]*memory.Backend{}
+			}
+			_, err := s.Copy(t.Context(), "nas", Main{Repo: s.main}, CopyOptions{})
+			var absent *AbsentError
+			if errors.As(err, &absent) != c.absent || absent != nil && absent.Disk || err == nil {
+				t.Errorf("%v", err)
+			}
+			want := map[bool]Presence{true: Absent, false: Trouble}[c.absent]
+			if list, err := s.Status(t.Context(), "nas", nil, nil); err != nil || list[0].Presence != want {
+				t.Errorf("%+v, %v; want %s", list, err, want)
+			}
+		})
+	}
+}
