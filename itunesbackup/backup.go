@@ -145,6 +145,15 @@ func (b *Backup) UnlockKeys(ctx context.Context, keys map[keybag.Class]keybag.Ke
 	if !b.manifest.IsEncrypted {
 		return nil
 	}
+	if b.indexLocked() {
+		wrapped, err := keybag.ParseWrappedKey(b.manifest.ManifestKey)
+		if err != nil {
+			return fmt.Errorf("unlock backup: %w: %w", ErrMalformed, err)
+		}
+		if _, err := wrapped.Unwrap(keys[wrapped.Class()]); err != nil {
+			return fmt.Errorf("unlock backup: %w", err)
+		}
+	}
 	if err := b.bag.UseKeys(keys); err != nil {
 		return fmt.Errorf("unlock backup: %w", err)
 	}

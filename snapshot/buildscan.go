@@ -8,6 +8,7 @@ import (
 
 	"github.com/keepsake-backup/keepsake/itunesbackup"
 	"github.com/keepsake-backup/keepsake/keybag"
+	"github.com/keepsake-backup/keepsake/repository/format"
 )
 
 // scan reads the phone's list once, and takes the contents that are new.
@@ -147,8 +148,21 @@ func (b *builder) accept(r *row, f *itunesbackup.MBFile, c *Content) string {
 	case r.is(hasKey) && !encrypted:
 		r.mark |= raw
 	}
+	if !b.has(c.Blobs) {
+		return "what came is not in the repository"
+	}
 	if len(f.Digest) > 0 && !bytes.Equal(f.Digest, c.SHA1[:]) {
 		return "what came has another digest than the phone's list says"
 	}
 	return ""
+}
+
+// has tells whether the repository has all blobs, or they are on their way.
+func (b *builder) has(blobs []format.ID) bool {
+	for _, id := range blobs {
+		if !b.w.Has(format.BlobHandle{ID: id, Type: format.DataBlob}) {
+			return false
+		}
+	}
+	return true
 }

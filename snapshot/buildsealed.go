@@ -51,6 +51,9 @@ func (b *builder) takeSealed(r *row, c *Content) {
 	if c.Size != c.Stored || c.Size < 0 || c.Stored > maxStored {
 		b.problems.add(r, b.rows.path(r), "it was decrypted, and the snapshot is sealed")
 	}
+	if !b.has(c.Blobs) {
+		b.problems.add(r, "", "what came is not in the repository")
+	}
 	r.mark |= isNew
 	r.modTime = nodeTime(c.ModTime).Unix() // as the tree has it
 	b.new++
@@ -68,7 +71,7 @@ func (b *builder) inheritSealed() error {
 	}
 	if p.meta.Sealed {
 		return p.eachFile(b.ctx, func(_ int, e Entry, n *format.Node) error {
-			if r, ok := b.rows.find(e.ID); ok && !r.is(found) {
+			if r, ok := b.rows.find(e.ID); ok && !r.is(found) && b.has(n.Content) {
 				r.modTime = e.ModTime
 				b.rows.set(r, n.Content, int64(n.Size))
 				b.meta.StoredBytes += r.stored()

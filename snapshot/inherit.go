@@ -30,7 +30,9 @@ func (b *builder) inherit() error {
 		if !ok || r.is(found) || r.isDirectory() || r.isLink() {
 			return nil
 		}
-		if !b.takeOver(r, e, n) {
+		if !b.has(n.Content) {
+			r.mark |= lost
+		} else if !b.takeOver(r, e, n) {
 			doubtful = append(doubtful, e.ID)
 		}
 		return b.ctx.Err()
@@ -253,6 +255,8 @@ func (b *builder) judge() error {
 
 func (b *builder) whyMissing(r *row) string {
 	switch p := b.in.Parent; {
+	case r.is(lost):
+		return "the phone did not send it again, and the repository has lost what it sent before: back up in full"
 	case r.is(unlisted):
 		return "it is said to be stored, and its content is not there"
 	case p == nil:

@@ -20,6 +20,7 @@ import (
 	"github.com/keepsake-backup/keepsake/itunesbackup"
 	"github.com/keepsake-backup/keepsake/keybag"
 	"github.com/keepsake-backup/keepsake/repository"
+	"github.com/keepsake-backup/keepsake/repository/format"
 	"github.com/keepsake-backup/keepsake/snapshot"
 )
 
@@ -537,42 +538,194 @@ func TestSealed(t *testing.T) {
 	noDamage(t, r)
 }
 
-// A repository that lost something is not believed.
-func TestFolder_damage(t *testing.T) {
+// What a repository has lost is named, by all who need it.
+func TestLost(t *testing.T) {
 	t.Parallel()
-	m := makeFolder(t, secret.BackupPassword{}, usual()...)
-	r := newRepository(t, nil)
-	s := begin(t, r)
+	for _, kind := range kinds {
+		t.Run(kind.name, func(t *testing.T) {
+			t.Parallel()
+			m := makeFolder(t, kind.password, usual()...)
+			r := newRepository(t, nil)
+			whole := m.folder().build(t, begin(t, r))
+			const name = "HomeDomain/Library/Notes/a.txt"
+			p := rewrite(t, begin(t, r), whole, name, func(n *format.Node) { n.Content[0][0] ^= 1 })
+			f, err := p.Folder(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			var missing *repository.MissingError
+			if _, err := fs.ReadFile(f, itunesbackup.MakeFileID("HomeDomain", "Library/Notes/a.txt").Path()); !errors.As(err, &missing) {
+				t.Errorf("read: %v", err)
+			}
+			rep := verify(t, p, kind.password)
+			if named := slices.ContainsFunc(rep.Problems, func(p itunesbackup.Problem) bool { return p.Severity == itunesbackup.Failure && p.Path == name }); rep.OK() || !named {
+				t.Errorf("verify: %v", rep.Problems)
+			}
+			next := m.folder()
+			next.parent, next.only = p, map[itunesbackup.FileID]bool{}
+			var incomplete *snapshot.IncompleteError
+			if _, err := next.try(t, begin(t, r)); !errors.As(err, &incomplete) || incomplete.Total != 1 || incomplete.Files[0].Path != name {
+				t.Errorf("built on it: %v", err)
+			}
+			next.only = nil
+			sameFolder(t, next.build(t, begin(t, r)), m.dir)
+		})
+	}
+}
+
+// rewrite makes a copy of a snapshot in which one node is another.
+func rewrite(t *testing.T, s *repository.Session, p *snapshot.Snapshot, name string, change func(*format.Node)) *snapshot.Snapshot {
+	t.Helper()
 	w, err := s.Writer(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer w.Close()
-	in := m.folder().input(t, s, w)
-	contents := in.Contents
-	lost := itunesbackup.MakeFileID("HomeDomain", "Library/Notes/a.txt")
-	in.Contents = func(id itunesbackup.FileID) (snapshot.Content, bool) {
-		c, ok := contents(id)
-		if id == lost {
-			c.Blobs[0][0] ^= 1 // no such blob
+	var replace func(tree format.ID, parts []string) format.ID
+	replace = func(tree format.ID, parts []string) format.ID {
+		nodes, err := s.Tree(t.Context(), tree)
+		if err != nil {
+			t.Fatal(err)
 		}
-		return c, ok
+		n, ok := nodes.Find(parts[0])
+		if !ok {
+			t.Fatalf("there is no %s", name)
+		}
+		if len(parts) > 1 {
+			below := replace(*n.Subtree, parts[1:])
+			n.Subtree = &below
+		} else {
+			change(n)
+		}
+		id, err := w.SaveTree(t.Context(), nodes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id
 	}
-	built, err := snapshot.Build(t.Context(), w, in, nil)
+	sn := p.Info().Snapshot.Snapshot
+	root := replace(*sn.Tree, append([]string{p.Info().UDID}, strings.Split(name, "/")...))
+	sn.Tree = &root
+	id, err := w.Commit(t.Context(), &sn)
 	if err != nil {
 		t.Fatal(err)
 	}
-	sn, err := built.Commit(t.Context(), w)
+	return reopen(t, s.Repository(), repository.Snapshot{ID: id, Snapshot: sn})
+}
+
+// A file that is not sent may have its key wrapped anew, but not another key.
+func TestBuild_keyWrappedAnew(t *testing.T) {
+	t.Parallel()
+	m := makeFolder(t, backupPassword, usual()...)
+	r := newRepository(t, nil)
+	a := m.folder().build(t, begin(t, r))
+	for _, path := range []string{"CameraRollDomain/Media/large.bin", "HomeDomain/Library/Notes/a.txt"} {
+		domain, rel, _ := strings.Cut(path, "/")
+		id := itunesbackup.MakeFileID(domain, rel)
+		for _, test := range []struct {
+			name   string
+			change func(t *testing.T, f *itunesbackup.MBFile)
+			ok     bool
+		}{
+			{"another class", func(t *testing.T, f *itunesbackup.MBFile) {
+				w, err := keybag.ParseWrappedKey(f.EncryptionKey)
+				if err != nil {
+					t.Fatal(err)
+				}
+				key, err := m.bag.Unwrap(w)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if w, err = m.bag.Wrap(keybag.ClassNone, key); err != nil {
+					t.Fatal(err)
+				}
+				f.EncryptionKey, f.ProtectionClass = w.Bytes(), keybag.ClassNone
+			}, true},
+			{"another key", func(t *testing.T, f *itunesbackup.MBFile) {
+				key, err := keybag.RandomKey(nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				w, err := m.bag.Wrap(keybag.ClassNone, key)
+				if err != nil {
+					t.Fatal(err)
+				}
+				f.EncryptionKey = w.Bytes()
+				if f.Digest != nil {
+					f.Digest[0] ^= 1
+				}
+			}, false},
+		} {
+			t.Run(test.name+" "+path, func(t *testing.T) {
+				s := begin(t, r)
+				w, err := s.Writer(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer w.Close()
+				f := m.folder()
+				f.parent, f.only = a, map[itunesbackup.FileID]bool{}
+				in := f.input(t, s, w)
+				editInput(t, &in, id, func(rec *itunesbackup.Record) { test.change(t, &rec.File) })
+				built, err := snapshot.Build(t.Context(), w, in, nil)
+				if !test.ok {
+					var incomplete *snapshot.IncompleteError
+					if !errors.As(err, &incomplete) || incomplete.Total != 1 || incomplete.Files[0].Path != path {
+						t.Errorf("%v", err)
+					}
+					return
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				sn, err := built.Commit(t.Context(), w)
+				if err != nil {
+					t.Fatal(err)
+				}
+				p := reopen(t, r, sn)
+				folder, err := p.Folder(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got, err := fs.ReadFile(folder, id.Path()); err != nil || !bytes.Equal(got, m.folder().read(t, id.Path())) {
+					t.Errorf("other bytes, %v", err)
+				}
+				if rep := verify(t, p, backupPassword); !rep.OK() {
+					t.Error(rep.Problems)
+				}
+			})
+		}
+	}
+}
+
+// editInput changes a row of the phone's list.
+func editInput(t *testing.T, in *snapshot.Input, id itunesbackup.FileID, change func(*itunesbackup.Record)) {
+	t.Helper()
+	plain, err := io.ReadAll(io.NewSectionReader(in.Manifest, 0, in.ManifestSize))
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := reopen(t, r, sn)
-	f, err := p.Folder(t.Context())
+	name := filepath.Join(t.TempDir(), "Manifest.db")
+	if err := os.WriteFile(name, plain, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	db, err := itunesbackup.EditManifest(t.Context(), name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var missing *repository.MissingError
-	if _, err := fs.ReadFile(f, lost.Path()); !errors.As(err, &missing) {
-		t.Errorf("a lost blob: %v", err)
+	rec, ok, err := db.Get(t.Context(), id)
+	if err != nil || !ok {
+		t.Fatal(ok, err)
 	}
+	change(&rec)
+	if err := db.Put(t.Context(), []itunesbackup.Record{rec}); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if plain, err = os.ReadFile(name); err != nil {
+		t.Fatal(err)
+	}
+	in.Manifest, in.ManifestSize, in.ManifestStored = bytes.NewReader(plain), int64(len(plain)), nil
 }

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -17,8 +16,8 @@ import (
 	"github.com/keepsake-backup/keepsake/internal/secret"
 	"github.com/keepsake-backup/keepsake/itunesbackup"
 	"github.com/keepsake-backup/keepsake/keybag"
-	"github.com/keepsake-backup/keepsake/repository"
 	"github.com/keepsake-backup/keepsake/repository/backend"
+	"github.com/keepsake-backup/keepsake/repository/format"
 	"github.com/keepsake-backup/keepsake/snapshot"
 )
 
@@ -122,33 +121,7 @@ func TestBuild_foreignKey(t *testing.T) {
 	defer w.Close()
 	in := m.folder().input(t, s, w)
 	id := itunesbackup.MakeFileID("CameraRollDomain", "Media/large.bin")
-	plain, err := io.ReadAll(io.NewSectionReader(in.Manifest, 0, in.ManifestSize))
-	if err != nil {
-		t.Fatal(err)
-	}
-	name := filepath.Join(t.TempDir(), "Manifest.db")
-	if err := os.WriteFile(name, plain, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	db, err := itunesbackup.EditManifest(t.Context(), name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	rec, _, err := db.Get(t.Context(), id)
-	if err != nil {
-		t.Fatal(err)
-	}
-	rec.File.EncryptionKey[20] ^= 1
-	if err := db.Put(t.Context(), []itunesbackup.Record{rec}); err != nil {
-		t.Fatal(err)
-	}
-	if err := db.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if plain, err = os.ReadFile(name); err != nil {
-		t.Fatal(err)
-	}
-	in.Manifest, in.ManifestSize, in.ManifestStored = bytes.NewReader(plain), int64(len(plain)), nil
+	editInput(t, &in, id, func(rec *itunesbackup.Record) { rec.File.EncryptionKey[20] ^= 1 })
 	stored := m.folder().read(t, id.Path())
 	contents := in.Contents
 	in.Contents = func(x itunesbackup.FileID) (snapshot.Content, bool) {
@@ -321,7 +294,7 @@ func TestIndex_rebuilt(t *testing.T) {
 				t.Fatal(err)
 			}
 			// The index without its blob, as if a pack were gone.
-			bare := withoutIndex(t, begin(t, r), p)
+			bare := rewrite(t, begin(t, r), p, "_ios/index", func(n *format.Node) { n.Content[0][0] ^= 1 })
 			y, err := bare.Index(t.Context())
 			if err != nil || !bytes.Equal(x.Records(), y.Records()) {
 				t.Errorf("rebuilt: %v", err)
@@ -329,48 +302,6 @@ func TestIndex_rebuilt(t *testing.T) {
 			sameFolder(t, bare, m.dir)
 		})
 	}
-}
-
-// withoutIndex makes a copy of a snapshot whose index is not there.
-func withoutIndex(t *testing.T, s *repository.Session, p *snapshot.Snapshot) *snapshot.Snapshot {
-	t.Helper()
-	w, err := s.Writer(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer w.Close()
-	sn := p.Info().Snapshot.Snapshot
-	top, err := s.Tree(t.Context(), *sn.Tree)
-	if err != nil {
-		t.Fatal(err)
-	}
-	phone, err := s.Tree(t.Context(), *top.Nodes[0].Subtree)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ios, _ := phone.Find("_ios")
-	tree, err := s.Tree(t.Context(), *ios.Subtree)
-	if err != nil {
-		t.Fatal(err)
-	}
-	index, _ := tree.Find("index")
-	index.Content[0][0] ^= 1
-	for _, level := range []struct {
-		save func() error
-	}{
-		{func() error { id, err := w.SaveTree(t.Context(), tree); ios.Subtree = &id; return err }},
-		{func() error { id, err := w.SaveTree(t.Context(), phone); top.Nodes[0].Subtree = &id; return err }},
-		{func() error { id, err := w.SaveTree(t.Context(), top); sn.Tree = &id; return err }},
-	} {
-		if err := level.save(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	id, err := w.Commit(t.Context(), &sn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return reopen(t, s.Repository(), repository.Snapshot{ID: id, Snapshot: sn})
 }
 
 // Stock restic lists, checks and restores a phone.

@@ -39,6 +39,7 @@ const (
 	isNew                      // and came in this run
 	unchanged                  // it is the parent's, and so is its time
 	raw                        // it is kept as it came though it has a key
+	lost                       // the parent has it, and the repository does not
 	exiled                     // it is an exception, see builder.why
 )
 
