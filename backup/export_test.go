@@ -3,8 +3,11 @@ package backup
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
+	"io/fs"
 
+	"github.com/keepsake-backup/keepsake/itunesbackup"
 	"github.com/keepsake-backup/keepsake/mobilebackup2"
 	"github.com/keepsake-backup/keepsake/mobilebackup2/storetest"
 )
@@ -46,7 +49,10 @@ func (t *tee) Rename(ctx context.Context, from, to string) error {
 	if err := t.overlayStore.Rename(ctx, from, to); err != nil {
 		return err
 	}
-	return t.mirror.Rename(ctx, from, to)
+	if err := t.mirror.Rename(ctx, from, to); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil // it was moved before the run was taken back
 }
 
 func (t *tee) Remove(ctx context.Context, path string) error {
@@ -54,4 +60,69 @@ func (t *tee) Remove(ctx context.Context, path string) error {
 		return err
 	}
 	return t.mirror.Remove(ctx, path)
+}
+
+// FileIDText writes a file ID.
+func FileIDText(id [20]byte) string { return itunesbackup.FileID(id).String() }
+
+// AtPut calls do when n files have arrived, in the middle of the next one.
+func AtPut(opt RepositoryOptions, m *Mirror, n int, do func()) RepositoryOptions {
+	opt.wrap = func(s *overlayStore) mobilebackup2.Store { return &atPut{tee{s, m}, n, do} }
+	return opt
+}
+
+type atPut struct {
+	tee
+	n  int
+	do func()
+}
+
+func (s *atPut) Put(ctx context.Context, path string, r io.Reader) error {
+	if _, ok := fileOf(s.u.f.udid, path); ok {
+		if s.n--; s.n < 0 && s.do != nil {
+			s.do()
+			s.do = nil
+		}
+	}
+	return s.tee.Put(ctx, path, r)
+}
+
+// WithDamage lets one file with a digest arrive damaged, or one list be read so.
+func WithDamage(opt RepositoryOptions, m *Mirror, op string) RepositoryOptions {
+	opt.wrap = func(s *overlayStore) mobilebackup2.Store { return &damaging{tee{s, m}, op, ""} }
+	return opt
+}
+
+type damaging struct {
+	tee
+	op     string
+	device string
+}
+
+func (s *damaging) incoming(f mobilebackup2.File) {
+	s.device = f.DevicePath
+	s.tee.incoming(f)
+}
+
+func (s *damaging) Put(ctx context.Context, path string, r io.Reader) error {
+	if _, ok := fileOf(s.u.f.udid, path); ok && s.op == "Put" {
+		b, err := io.ReadAll(r)
+		if err != nil {
+			return err
+		}
+		if len(b) > 100 {
+			b[20] ^= 1
+		}
+		r = bytes.NewReader(b)
+	}
+	return s.tee.Put(ctx, path, r)
+}
+
+func (s *damaging) Open(ctx context.Context, path string) (io.ReadCloser, int64, error) {
+	r, size, err := s.tee.Open(ctx, path)
+	if err != nil || s.op != "Open" || path != s.u.f.udid+"/Manifest.plist" {
+		return r, size, err
+	}
+	r.Close()
+	return io.NopCloser(bytes.NewReader(nil)), 0, nil
 }

@@ -34,6 +34,7 @@ type overlayStore struct {
 var (
 	_ mobilebackup2.Store      = (*overlayStore)(nil)
 	_ mobilebackup2.FreeSpacer = (*overlayStore)(nil)
+	_ mobilebackup2.Purger     = (*overlayStore)(nil)
 	_ stateWatcher             = (*overlayStore)(nil)
 	_ fileWatcher              = (*overlayStore)(nil)
 )
@@ -169,3 +170,15 @@ func (s *overlayStore) Remove(_ context.Context, path string) error {
 
 // FreeSpace is what the phone may send: see room.go.
 func (s *overlayStore) FreeSpace(ctx context.Context) (int64, error) { return s.space(ctx) }
+
+// Purge makes room when the phone finds too little: files that would wait for their
+// keys are stored as they come instead. Then it asks again.
+func (s *overlayStore) Purge(ctx context.Context, _ int64) (int64, error) {
+	before, err := s.space(ctx)
+	if err != nil || s.in == nil || s.in.takesNow() {
+		return 0, errors.Join(errors.ErrUnsupported, err)
+	}
+	s.in.storeSealed()
+	after, err := s.space(ctx)
+	return max(after-before, 0), err
+}

@@ -79,6 +79,9 @@ func (s *overlayStore) arrived(r journal.Record) (uint32, error) {
 // long files wait for the end of the run there.
 func (s *overlayStore) receive(ctx context.Context, path string, r io.Reader, content bool) error {
 	in := &arrival{s: s, w: s.u.spool.Create(), name: s.device, content: content && s.in != nil}
+	if !content {
+		in.w = s.u.spool.CreateList()
+	}
 	extents, err := in.take(ctx, r)
 	if err == nil && in.followed != nil {
 		var c *journal.Content

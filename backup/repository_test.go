@@ -91,7 +91,9 @@ func sameFolder(t testing.TB, r *repository.Repository, id interface{ String() s
 }
 
 func password(text string) func(context.Context, [16]byte) (secret.BackupPassword, error) {
-	return func(context.Context, [16]byte) (secret.BackupPassword, error) { return secret.NewBackupPassword(text), nil }
+	return func(context.Context, [16]byte) (secret.BackupPassword, error) {
+		return secret.NewBackupPassword(text), nil
+	}
 }
 
 // empty holds the state folder: after a version there is nothing left but the lock.

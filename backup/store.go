@@ -40,7 +40,14 @@ type stateWatcher interface {
 func (s *store) optional() mobilebackup2.Store {
 	space, canTell := s.Store.(mobilebackup2.FreeSpacer)
 	copier, canCopy := s.Store.(mobilebackup2.Copier)
+	purger, canPurge := s.Store.(mobilebackup2.Purger)
 	switch {
+	case canTell && canPurge:
+		return struct {
+			*store
+			mobilebackup2.FreeSpacer
+			mobilebackup2.Purger
+		}{s, space, purger}
 	case canTell && canCopy:
 		return struct {
 			*store

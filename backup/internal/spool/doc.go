@@ -4,6 +4,7 @@
 // A spool is a folder of segments, files that are only appended to:
 //
 //	segment-00000007    chunk │ chunk │ chunk │ …
+//	list-00000008       the same, for what the limit does not count
 //
 //	chunk    nonce 12 │ AES-256-GCM of up to 65,536 bytes │ tag 16
 //

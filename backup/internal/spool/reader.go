@@ -16,7 +16,7 @@ type DamageError struct {
 }
 
 func (e *DamageError) Error() string {
-	return fmt.Sprintf("%s of the spool is damaged at %d: %v", segmentName(e.Segment), e.Offset, e.Err)
+	return fmt.Sprintf("segment %d of the spool is damaged at %d: %v", e.Segment, e.Offset, e.Err)
 }
 
 func (e *DamageError) Unwrap() error { return e.Err }
@@ -33,7 +33,7 @@ type reader struct {
 func (r *reader) chunk(s *Spool, segment uint32, offset int64, n int) ([]byte, error) {
 	if r.file == nil || r.segment != segment {
 		r.close()
-		f, err := s.root.Open(segmentName(segment))
+		f, err := s.open(segment, os.O_RDONLY)
 		if err != nil {
 			return nil, fmt.Errorf("read spool: %w", err)
 		}

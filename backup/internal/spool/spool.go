@@ -25,8 +25,9 @@ const (
 	// DefaultSegment is the size of a segment in bytes unless Options say otherwise.
 	DefaultSegment = 64 << 20
 
-	prefix   = "segment-"
-	filePerm = 0o600
+	prefix     = "segment-"
+	listPrefix = "list-" // of segments outside of the limit
+	filePerm   = 0o600
 )
 
 // ErrFull: there is no room for more, by the spool's own limit or on the disk
@@ -57,7 +58,8 @@ func Size(extents []Extent) (n int64) {
 
 // Options of Open.
 type Options struct {
-	// Limit is how many bytes the segments may have together; 0 is no limit.
+	// Limit is how many bytes the segments may have together, without those of
+	// CreateList; 0 is no limit.
 	Limit int64
 	// Segment is when a segment is closed, in bytes; 0 is DefaultSegment, or less
 	// when Limit is small.
@@ -83,10 +85,10 @@ type Spool struct {
 
 	mu       sync.Mutex
 	segments map[uint32]*segment
-	current  *segment // that is written to, nil if none is
+	current  [2]*segment // that are written to, nil if none is; the second outside of the limit
 	next     uint32
-	used     int64 // bytes of all segments
-	peak     int64
+	used     [2]int64      // bytes of the segments, the second of those outside of the limit
+	peak     int64         // of both
 	freed    chan struct{} // closed and made anew when something was removed
 	lost     error         // of a sync: nothing can be promised any more
 }
@@ -94,6 +96,7 @@ type Spool struct {
 // segment is one file. size is where the next chunk goes.
 type segment struct {
 	number uint32
+	list   int      // 1: outside of the limit
 	file   *os.File // open for writing; nil when closed
 	size   int64
 	live   int64 // bytes of files that are needed, without overhead
@@ -141,7 +144,7 @@ func (s *Spool) sweep() error {
 	}
 	found := map[uint32]bool{}
 	for _, e := range entries {
-		n, ok := segmentNumber(e.Name())
+		n, list, ok := segmentNumber(e.Name())
 		if !ok {
 			continue
 		}
@@ -157,8 +160,8 @@ func (s *Spool) sweep() error {
 		if err != nil {
 			return err
 		}
-		g.size, g.dirty = info.Size(), true
-		s.used += g.size
+		g.size, g.list, g.dirty = info.Size(), list, true
+		s.used[list] += g.size
 		found[n] = true
 	}
 	for n := range s.segments {
@@ -167,33 +170,50 @@ func (s *Spool) sweep() error {
 			delete(s.segments, n) // whoever reads it hears that it is gone
 		}
 	}
-	s.peak = s.used
+	s.peak = s.used[0] + s.used[1]
 	return nil
 }
 
-func segmentName(n uint32) string { return fmt.Sprintf("%s%08d", prefix, n) }
+func segmentName(n uint32, list int) string {
+	return fmt.Sprintf("%s%08d", [...]string{prefix, listPrefix}[list], n)
+}
 
-func segmentNumber(name string) (uint32, bool) {
+func segmentNumber(name string) (number uint32, list int, ok bool) {
 	digits, ok := strings.CutPrefix(name, prefix)
+	if !ok {
+		digits, ok = strings.CutPrefix(name, listPrefix)
+		list = 1
+	}
 	if !ok || len(digits) < 8 {
-		return 0, false
+		return 0, 0, false
 	}
 	n, err := strconv.ParseUint(digits, 10, 31)
-	return uint32(n), err == nil && n > 0
+	return uint32(n), list, err == nil && n > 0 && segmentName(uint32(n), list) == name
+}
+
+// open opens a segment.
+func (s *Spool) open(number uint32, flag int) (*os.File, error) {
+	s.mu.Lock()
+	list := 0
+	if g := s.segments[number]; g != nil {
+		list = g.list
+	}
+	s.mu.Unlock()
+	return s.root.OpenFile(segmentName(number, list), flag, filePerm)
 }
 
 // Used is how many bytes the segments have now, Peak how many they have had.
 func (s *Spool) Used() (used, peak int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.used, s.peak
+	return s.used[0] + s.used[1], s.peak
 }
 
 // Left is how many bytes of files the limit still allows, Overhead not counted.
 func (s *Spool) Left() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return max(s.opt.Limit-s.used, 0)
+	return max(s.opt.Limit-s.used[0], 0)
 }
 
 // Freed gives a channel that is closed when room has come back after this call.
@@ -229,14 +249,14 @@ func (s *Spool) dropIfDead(g *segment) error {
 	if g.file != nil {
 		err = g.file.Close()
 	}
-	if g == s.current {
-		s.current = nil
+	if g == s.current[g.list] {
+		s.current[g.list] = nil
 	}
 	delete(s.segments, g.number)
-	s.used -= g.size
+	s.used[g.list] -= g.size
 	close(s.freed)
 	s.freed = make(chan struct{})
-	if rerr := s.root.Remove(segmentName(g.number)); rerr != nil && !errors.Is(rerr, fs.ErrNotExist) {
+	if rerr := s.root.Remove(segmentName(g.number, g.list)); rerr != nil && !errors.Is(rerr, fs.ErrNotExist) {
 		err = errors.Join(err, rerr)
 	}
 	if err != nil {
@@ -270,7 +290,7 @@ func (s *Spool) syncSegment(g *segment) error {
 	f := g.file
 	if f == nil {
 		var err error
-		if f, err = s.root.OpenFile(segmentName(g.number), os.O_RDWR, filePerm); err != nil {
+		if f, err = s.root.OpenFile(segmentName(g.number, g.list), os.O_RDWR, filePerm); err != nil {
 			return err
 		}
 		defer f.Close()
@@ -289,7 +309,7 @@ func (s *Spool) Close() error {
 			g.file = nil
 		}
 	}
-	s.current = nil
+	s.current = [2]*segment{}
 	return errors.Join(errs...)
 }
 

@@ -13,9 +13,10 @@ import (
 
 // Writer takes one file.
 type Writer struct {
-	s   *Spool
-	buf []byte // less than a chunk, or a full one that found no room
-	out []byte
+	s    *Spool
+	list int    // 1: outside of the limit
+	buf  []byte // less than a chunk, or a full one that found no room
+	out  []byte
 
 	mu      sync.Mutex // guards what is below, which a Follower reads
 	extents []Extent   // those of before are never changed
@@ -29,6 +30,14 @@ type Writer struct {
 // Create begins a file. End it with Close or Abort before the next one.
 func (s *Spool) Create() *Writer {
 	return &Writer{s: s, more: make(chan struct{})}
+}
+
+// CreateList begins a file that the limit does not count: the phone's list of its
+// files, which waits until the end and without which nothing does any good.
+func (s *Spool) CreateList() *Writer {
+	w := s.Create()
+	w.list = 1
+	return w
 }
 
 // Write takes bytes. With ErrFull the first n were taken, and the rest may be
@@ -113,7 +122,7 @@ func (s *Spool) append(w *Writer) (Extent, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	size := int64(len(w.buf) + overhead)
-	if s.used+size > s.opt.Limit {
+	if w.list == 0 && s.used[0]+size > s.opt.Limit {
 		return Extent{}, ErrFull
 	}
 	g, err := s.room(w)
@@ -132,8 +141,8 @@ func (s *Spool) append(w *Writer) (Extent, error) {
 	g.live += e.Length
 	g.size += size
 	g.dirty = true
-	s.used += size
-	s.peak = max(s.peak, s.used)
+	s.used[w.list] += size
+	s.peak = max(s.peak, s.used[0]+s.used[1])
 	return e, nil
 }
 
@@ -147,23 +156,23 @@ func (w *Writer) holds(segment uint32) bool {
 
 // room gives the segment to write to.
 func (s *Spool) room(w *Writer) (*segment, error) {
-	if g := s.current; g != nil && g.size < s.opt.Segment {
+	if g := s.current[w.list]; g != nil && g.size < s.opt.Segment {
 		return g, nil
 	}
-	if g := s.current; g != nil {
-		s.current = nil
+	if g := s.current[w.list]; g != nil {
+		s.current[w.list] = nil
 		if err := g.file.Close(); err != nil {
 			return nil, err
 		}
 		g.file = nil
 	}
-	f, err := s.root.OpenFile(segmentName(s.next), os.O_RDWR|os.O_CREATE|os.O_EXCL, filePerm)
+	f, err := s.root.OpenFile(segmentName(s.next, w.list), os.O_RDWR|os.O_CREATE|os.O_EXCL, filePerm)
 	if err != nil {
 		return nil, err
 	}
-	g := &segment{number: s.next, file: f, dirty: true}
+	g := &segment{number: s.next, list: w.list, file: f, dirty: true}
 	s.next++
-	s.segments[g.number], s.current = g, g
+	s.segments[g.number], s.current[w.list] = g, g
 	return g, nil
 }
 
@@ -204,15 +213,15 @@ func (w *Writer) Abort(cause error) error {
 	w.extents = nil
 	w.taken = 0
 	w.mu.Unlock()
-	w.s.rewind(extents)
+	w.s.rewind(extents, w.list)
 	return w.s.Release(extents)
 }
 
 // rewind lets the next file stand where the last one did not come to its end.
-func (s *Spool) rewind(extents []Extent) {
+func (s *Spool) rewind(extents []Extent, list int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	g := s.current
+	g := s.current[list]
 	if len(extents) == 0 || g == nil {
 		return
 	}
@@ -223,7 +232,7 @@ func (s *Spool) rewind(extents []Extent) {
 	if err := g.file.Truncate(last.Offset); err != nil {
 		return // the room comes back with the segment
 	}
-	s.used -= g.size - last.Offset
+	s.used[list] -= g.size - last.Offset
 	g.size = last.Offset
 }
 
