@@ -8,10 +8,12 @@ import (
 
 // Files of one request are read ahead: while one is being sent, the next ones
 // are found, fetched and encrypted. At most aheadFiles are open, each with at
-// most aheadPieces pieces waiting, so that it takes 8 MiB at most.
+// most aheadPieces pieces waiting: 16 MiB. A file that is larger than its pieces
+// begins when it is its turn, since file systems do their best for one large file
+// at a time, and may take much memory for each.
 const (
 	aheadFiles  = 16
-	aheadPieces = 3
+	aheadPieces = 8
 	pieceSize   = 128 << 10
 )
 
@@ -50,7 +52,7 @@ func (a *readAhead) next() {
 		return
 	}
 	ctx, cancel := context.WithCancel(a.ctx)
-	r := &reading{path: a.queue[0], ctx: ctx, cancel: cancel, opened: make(chan struct{}), pieces: make(chan piece, aheadPieces), done: a.next}
+	r := &reading{path: a.queue[0], ctx: ctx, cancel: cancel, opened: make(chan struct{}), turn: make(chan struct{}), pieces: make(chan piece, aheadPieces), done: a.next}
 	a.queue, a.begun = a.queue[1:], append(a.begun, r)
 	a.working.Go(func() { r.run(a.open) })
 }
@@ -62,6 +64,7 @@ func (a *readAhead) take(path string) *reading {
 	}
 	r := a.begun[0]
 	a.begun = a.begun[1:]
+	close(r.turn)
 	return r
 }
 
@@ -78,9 +81,15 @@ func (a *readAhead) stop() {
 
 // piece of a file; the last one of a file that cannot be read has the error.
 type piece struct {
-	buf *[pieceSize]byte
+	buf *[pieceSize]byte // nil if n is 0
 	n   int
 	err error
+}
+
+func (p piece) free() {
+	if p.buf != nil {
+		pieces.Put(p.buf)
+	}
 }
 
 // reading is one file being read ahead. As an io.ReadCloser it gives it.
@@ -93,7 +102,8 @@ type reading struct {
 	opened  chan struct{} // closed when size and openErr are set
 	size    int64
 	openErr error
-	pieces  chan piece // closed at the end
+	turn    chan struct{} // closed when the file is wanted
+	pieces  chan piece    // closed at the end
 
 	at     piece // being given
 	given  int
@@ -109,33 +119,83 @@ func (r *reading) run(open opener) {
 		return
 	}
 	defer f.Close() // opened for reading only
-	for {
-		p := piece{buf: pieces.Get().(*[pieceSize]byte)}
-		p.n, p.err = fill(f, p.buf[:])
-		last := p.err != nil
-		if p.err == io.EOF {
-			p.err = nil
-		}
+	if size > aheadPieces*pieceSize {
 		select {
-		case r.pieces <- p:
+		case <-r.turn:
 		case <-r.ctx.Done():
-			pieces.Put(p.buf)
 			return
 		}
-		if last {
-			return
+	}
+	out := &piecer{r: r}
+	_, err = io.Copy(out, f)
+	out.end(err)
+}
+
+// piecer cuts what is written to it into pieces.
+type piecer struct {
+	r    *reading
+	half piece
+}
+
+func (w *piecer) Write(p []byte) (n int, err error) {
+	for len(p) > 0 {
+		if w.half.buf == nil {
+			w.half.buf = pieces.Get().(*[pieceSize]byte)
+		}
+		m := copy(w.half.buf[w.half.n:], p)
+		w.half.n += m
+		n, p = n+m, p[m:]
+		if w.half.n == pieceSize {
+			if err := w.pass(); err != nil {
+				return n, err
+			}
+		}
+	}
+	return n, nil
+}
+
+// ReadFrom reads into the pieces themselves.
+func (w *piecer) ReadFrom(r io.Reader) (n int64, err error) {
+	for {
+		if w.half.buf == nil {
+			w.half.buf = pieces.Get().(*[pieceSize]byte)
+		}
+		m, err := r.Read(w.half.buf[w.half.n:])
+		w.half.n, n = w.half.n+m, n+int64(m)
+		if w.half.n == pieceSize {
+			if err := w.pass(); err != nil {
+				return n, err
+			}
+		}
+		if err == io.EOF {
+			return n, nil
+		}
+		if err != nil {
+			return n, err
 		}
 	}
 }
 
-// fill reads until p is full or r ends, and keeps the error of r as it is.
-func fill(r io.Reader, p []byte) (n int, err error) {
-	for n < len(p) && err == nil {
-		var m int
-		m, err = r.Read(p[n:])
-		n += m
+// end passes what is left and, unless nil, the error that reading ended with.
+func (w *piecer) end(err error) {
+	w.half.err = err
+	if w.half.n > 0 || err != nil {
+		_ = w.pass() // fails only when nobody wants the file any more
+		return
 	}
-	return n, err
+	w.half.free()
+}
+
+func (w *piecer) pass() error {
+	p := w.half
+	w.half = piece{}
+	select {
+	case w.r.pieces <- p:
+		return nil
+	case <-w.r.ctx.Done():
+		p.free()
+		return context.Cause(w.r.ctx)
+	}
 }
 
 // await waits until the file is open.
@@ -175,9 +235,7 @@ func (r *reading) Read(p []byte) (int, error) {
 }
 
 func (r *reading) release() {
-	if r.at.buf != nil {
-		pieces.Put(r.at.buf)
-	}
+	r.at.free()
 	r.at, r.given = piece{}, 0
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/keepsake-backup/keepsake/internal/progress"
 	"github.com/keepsake-backup/keepsake/itunesbackup"
+	"github.com/keepsake-backup/keepsake/keybag"
 )
 
 // LeftOut is what of a backup the phone does not get to see.
@@ -82,11 +83,29 @@ func (p *preflight) leaveOut(ctx context.Context) error {
 	if changed == nil {
 		return nil // there is a blocker
 	}
-	p.fsys = &view{FS: p.fsys, changed: changed, hidden: p.report.LeftOut.ids}
+	return p.reopen(ctx, &view{FS: p.fsys, changed: changed, hidden: p.report.LeftOut.ids})
+}
+
+// reopen goes on with a view. The password has been proven, and to derive its
+// key takes seconds, so that the keys are handed over.
+func (p *preflight) reopen(ctx context.Context, v *view) error {
+	var keys map[keybag.Class]keybag.Key
+	list := p.backup.ManifestPlist()
+	if list.IsEncrypted && list.ManifestKey != nil { // iOS 10.0 wants the password
+		var err error
+		if keys, err = p.backup.Keybag().FileKeys(); err != nil {
+			return fmt.Errorf("open what is left of the backup: %w", err)
+		}
+	}
+	p.fsys = v
 	if err := p.open(ctx); err != nil {
 		return err
 	}
-	if err := p.backup.Unlock(ctx, p.opt.Password); err != nil {
+	unlock := func() error { return p.backup.Unlock(ctx, p.opt.Password) }
+	if keys != nil {
+		unlock = func() error { return p.backup.UnlockKeys(ctx, keys) }
+	}
+	if err := unlock(); err != nil {
 		return fmt.Errorf("open what is left of the backup: %w", err)
 	}
 	return nil
