@@ -179,7 +179,9 @@ var damages = []struct {
 		})
 	}},
 	{name: "Info.plist of a newer iOS", names: "Info.plist", says: "iOS", plant: func(p *planter) {
-		p.change("_ios/Info.plist", func(b []byte) []byte { return bytes.Replace(b, []byte("<string>18.6</string>"), []byte("<string>99.1</string>"), 1) })
+		p.change("_ios/Info.plist", func(b []byte) []byte {
+			return bytes.Replace(b, []byte("<string>18.6</string>"), []byte("<string>99.1</string>"), 1)
+		})
 	}},
 	{name: "Info.plist lost", names: "Info.plist", says: "missing", plant: func(p *planter) { p.remove("_ios/Info.plist") }},
 	{name: "Status.plist lost", names: "Status.plist", says: "missing", plant: func(p *planter) { p.remove("_ios/Status.plist") }},

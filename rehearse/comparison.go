@@ -67,7 +67,7 @@ func newComparison(ctx context.Context, r *rehearsal, x *expectations, meta *sna
 
 // tree goes through the phone's folders and the exceptions.
 func (c *comparison) tree() error {
-	err := c.walk()
+	err := c.walk(c.r.p.Tree(), iosDir)
 	if err == nil {
 		err = c.exceptions()
 	}
@@ -78,13 +78,23 @@ func (c *comparison) tree() error {
 	return err
 }
 
-func (c *comparison) walk() error {
-	s, root := c.r.s, c.r.p.Tree()
+// read goes through a tree, for what cannot be read.
+func (c *comparison) read(root format.ID) error {
+	err := c.walk(root, "")
+	if werr := c.work.Wait(); werr != nil {
+		return werr
+	}
+	return err
+}
+
+// walk goes through a tree, but for one folder.
+func (c *comparison) walk(root format.ID, except string) error {
+	s := c.r.s
 	fsys := s.FS(c.ctx, root)
 	return treewalk.Walk(c.ctx, s, root, treewalk.Visitor{
-		Descend: func(at string, _ *format.Node) bool { return at != iosDir },
+		Descend: func(at string, _ *format.Node) bool { return at != except },
 		Node: func(at string, n *format.Node) error {
-			if at == iosDir {
+			if at == except {
 				return nil
 			}
 			node := *n
@@ -97,7 +107,7 @@ func (c *comparison) walk() error {
 			}})
 		},
 		Broken: func(at string, err error) error {
-			if at == iosDir || !isDamage(err) {
+			if !isDamage(err) {
 				return err
 			}
 			c.fail(strings.TrimPrefix(at, "/"), err.Error())
@@ -146,7 +156,7 @@ func (c *comparison) entry(e entry) error {
 
 // content reads a file of the snapshot and compares it with the phone's.
 func (c *comparison) content(e entry, want expected) error {
-	size, sum, err := c.read(e)
+	size, sum, err := c.hash(e)
 	switch {
 	case c.ctx.Err() != nil:
 		return c.ctx.Err()
@@ -163,7 +173,7 @@ func (c *comparison) content(e entry, want expected) error {
 	return nil
 }
 
-func (c *comparison) read(e entry) (int64, [sha256.Size]byte, error) {
+func (c *comparison) hash(e entry) (int64, [sha256.Size]byte, error) {
 	f, err := e.open()
 	if err != nil {
 		return 0, [sha256.Size]byte{}, err

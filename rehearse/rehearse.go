@@ -105,10 +105,12 @@ func (r *rehearsal) note(level receipt.Level, path, text string) {
 
 // conclude rehearses and stores the receipt.
 func (r *rehearsal) conclude(ctx context.Context) (*Result, error) {
-	if r.p != nil {
-		if err := r.run(ctx); err != nil {
-			return nil, fmt.Errorf("rehearse snapshot %s: %w", r.info.ID.Short(), err)
-		}
+	work := r.run
+	if r.p == nil {
+		work = r.readAll
+	}
+	if err := work(ctx); err != nil {
+		return nil, fmt.Errorf("rehearse snapshot %s: %w", r.info.ID.Short(), err)
 	}
 	r.out.Ended = r.opt.Now().UTC().Truncate(time.Second)
 	res := &Result{Receipt: r.out}
@@ -121,6 +123,12 @@ func (r *rehearsal) conclude(ctx context.Context) (*Result, error) {
 	}
 	res.Stored, err = receipt.Save(ctx, w, r.out)
 	return res, errors.Join(err, w.Close())
+}
+
+// readAll names what cannot be read of a snapshot that cannot be opened.
+func (r *rehearsal) readAll(ctx context.Context) error {
+	r.rep.Phase("verify", "Looking for what is damaged")
+	return newComparison(ctx, r, nil, &snapshot.Meta{}).read(*r.info.Tree)
 }
 
 // run is the rehearsal: what lies beside the files, the restore, the comparison.
