@@ -84,10 +84,14 @@ func (a *app) latestOf(cmd *cobra.Command, text string, target device.UDID) (_ s
 		return "", err
 	}
 	defer func() { err = errors.Join(err, p.close()) }()
-	if slices.ContainsFunc(p.members, func(m member) bool { return m.udid == target }) {
-		return target.String(), nil
+	var phones []string
+	for _, m := range p.members {
+		if m.udid == target {
+			return target.String(), nil
+		}
+		phones = append(phones, m.udid.String())
 	}
-	return "", nil
+	return "", onlyOne(phones, p.at.String())
 }
 
 // openVersion opens what was found, or, for "latest" in a repository of several
@@ -126,9 +130,13 @@ func onlyPhone(ctx context.Context, s *repository.Session) error {
 			phones = append(phones, info.UDID)
 		}
 	}
+	return onlyOne(phones, s.Repository().Location())
+}
+
+func onlyOne(phones []string, where string) error {
 	if len(phones) < 2 {
 		return nil
 	}
-	return &usageError{fmt.Errorf("restore latest: there are %d phones in this repository, and none is the one that is connected", len(phones)),
+	return &usageError{fmt.Errorf("restore latest: there are %d phones in %s, and none of them is the one that is connected", len(phones), where),
 		"say whose backup: latest:UDID with one of " + strings.Join(phones, ", ")}
 }
