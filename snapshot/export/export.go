@@ -85,7 +85,7 @@ var ErrPasswordNeeded = errors.New("the backup password is needed")
 func Folder(ctx context.Context, p *snapshot.Snapshot, dir string, o Options, rep progress.Reporter) (*Result, error) {
 	r, err := export(ctx, p, dir, o, rep)
 	if err != nil {
-		return nil, fmt.Errorf("export snapshot %s: %w", p.Info().ID.Short(), err)
+		return nil, fmt.Errorf("export snapshot %s: %w", p.Info().ID.Short(), disk(err))
 	}
 	return r, nil
 }

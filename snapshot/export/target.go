@@ -51,6 +51,29 @@ func (e *SpaceError) Hint() string {
 	return "make room there, or choose a folder on another disk"
 }
 
+// diskError is a failure of the disk that its owner can do something about.
+type diskError struct {
+	err  error
+	hint string
+}
+
+func (e *diskError) Error() string { return e.err.Error() }
+func (e *diskError) Unwrap() error { return e.err }
+
+// Hint says what to do.
+func (e *diskError) Hint() string { return e.hint }
+
+// disk adds what to do to an error of the disk.
+func disk(err error) error {
+	switch {
+	case isFull(err):
+		return &diskError{err, "the disk is full: make room there and start the same command again, which goes on where it was; or choose another disk"}
+	case isReadOnly(err), errors.Is(err, fs.ErrPermission):
+		return &diskError{err, "nothing may be written there: make the place writable, or choose another one"}
+	}
+	return err
+}
+
 // note stands beside an unfinished folder and says what is in it.
 type note struct {
 	// Of says what is being exported, and how: only the same may go on.
