@@ -208,7 +208,8 @@ func (r *CopyResult) add(s repository.CopyStats) {
 
 // takeUp puts packs that no index names into it: what an interrupted copy brought
 // and had no time to note. While others work there, theirs cannot be told from
-// those; then they stay as they are.
+// those; then they stay as they are. So they do where nothing can be removed, such
+// as old index files from an append-only server.
 func (k *Keeper) takeUp(ctx context.Context, r *repository.Repository) (int, error) {
 	orphans := 0
 	err := k.with(ctx, r, repository.Shared, func(ctx context.Context, s *repository.Session) error {
@@ -243,7 +244,7 @@ func (k *Keeper) takeUp(ctx context.Context, r *repository.Repository) (int, err
 		stats, err = s.RebuildIndex(ctx, false, func(repository.Problem) {})
 		return err
 	})
-	if errors.Is(err, repository.ErrLocked) {
+	if errors.Is(err, repository.ErrLocked) || errors.Is(err, backend.ErrReadOnly) {
 		return 0, nil
 	}
 	return stats.PacksRead, err

@@ -89,6 +89,36 @@ func TestCopyInterrupted(t *testing.T) {
 	}
 }
 
+// On a server that lets nothing be removed, what an interrupted copy left stays as
+// it is, and the next copy works all the same.
+func TestCopyAppendOnly(t *testing.T) {
+	t.Parallel()
+	s := newStation(t)
+	store := s.inMemory(s.path("usb"))
+	s.store(s.main, "one")
+	s.add("usb")
+	s.copy("usb") // so that there is an index to replace
+	s.store(s.main, "two")
+	indexes := count(t, store, backend.IndexFile)
+	s.opened = func(_ string, b *fault.Backend) { b.KillAfterChanges(4) } // locks, and a pack
+	if _, err := s.Copy(t.Context(), "usb", Main{Repo: s.main}, CopyOptions{}); !errors.Is(err, fault.ErrKilled) {
+		t.Fatal(err)
+	}
+	s.opened = nil
+	if _, err := openStore(t, store).Unlock(t.Context(), true); err != nil {
+		t.Fatal(err)
+	}
+	if packs := count(t, store, backend.PackFile); packs <= 2 || count(t, store, backend.IndexFile) != indexes {
+		t.Fatalf("it died at another point: %d packs", packs)
+	}
+	for _, typ := range []backend.FileType{backend.PackFile, backend.IndexFile, backend.SnapshotFile} {
+		s.faults = append(s.faults, fault.Fault{Op: fault.Remove, Type: typ, Times: fault.Always, Err: backend.ErrReadOnly})
+	}
+	if r := s.copy("usb"); r.Held != 2 {
+		t.Errorf("%+v", r)
+	}
+}
+
 func checkWhole(t *testing.T, s *station, r *repository.Repository, atLeast int) {
 	t.Helper()
 	err := s.with(t.Context(), r, repository.Shared, func(ctx context.Context, se *repository.Session) error {

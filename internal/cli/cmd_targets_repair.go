@@ -52,7 +52,7 @@ removed before its replacement is there. If a disk is failing, copy what is on i
 		Example: `  keepsake targets repair -r /mnt/disk/phone --read-data
   keepsake targets repair usb`,
 		Args:        cobra.ArbitraryArgs,
-		Annotations: exits("0 mended, or nothing to mend; 1 error, or something is still damaged; 2 usage; 10 no repository; 11 locked; 12 wrong password; 130 interrupted"),
+		Annotations: exits("0 mended, or nothing to mend; 1 error, something is still damaged, or a target that was named is not there; 2 usage; 10 no repository; 11 locked; 12 wrong password; 130 interrupted"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := a.refuseNoLock(cmd); err != nil {
 				return err
@@ -85,6 +85,9 @@ removed before its replacement is there. If a disk is failing, copy what is on i
 				})
 				a.showTargetRepair(report)
 				left += report.Damage()
+				if len(args) > 0 { // they were wanted
+					left += len(report.Unavailable)
+				}
 				return err
 			})
 			if err == nil && left > 0 {

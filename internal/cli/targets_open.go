@@ -68,7 +68,7 @@ func (a *app) openTarget(ctx context.Context, t targets.Target, where string, fr
 
 // reach says how to reach a target: its credentials may be in a file of its own.
 func (a *app) reach(t targets.Target, fresh bool) (*app, *repositoryFlags, error) {
-	f := &repositoryFlags{env: "the location of target " + t.Name, noCache: fresh || a.repo.noCache, cacheDir: a.repo.cacheDir, caFile: a.repo.caFile}
+	f := &repositoryFlags{env: "the location of target " + t.Name, noCache: fresh || a.repo.noCache, cacheDir: a.repo.cacheDir, caFile: a.repo.caFile, appendOnly: a.repo.appendOnly}
 	if t.Environment == "" {
 		return a, f, nil
 	}
