@@ -76,11 +76,8 @@ func (s *scratchSink) Close(complete bool) error {
 // as in containers of apps, and fetches those files one after the other: only
 // together they are what the app has written.
 func (r *restore) pairLogs(ctx context.Context, m *itunesbackup.Manifest) error {
-	place := make(map[itunesbackup.FileID]int, len(r.plan.files))
-	for i, f := range r.plan.files {
-		place[f.id] = i
-	}
-	var members []int // of r.plan.files, those of a database together
+	var pairs [][2]itunesbackup.FileID // database and log
+	journals := map[itunesbackup.FileID]bool{}
 	for row, err := range m.Records(ctx) {
 		if err != nil || row.Kind() != itunesbackup.FlagFile || row.File.Size == 0 {
 			continue // faulty rows have been refused before
@@ -97,13 +94,26 @@ func (r *restore) pairLogs(ctx context.Context, m *itunesbackup.Manifest) error 
 		if err != nil {
 			return err
 		}
-		at, planned := place[row.ID]
-		dbAt, dbPlanned := place[db.ID]
-		if !ok || !planned || !dbPlanned || db.Kind() != itunesbackup.FlagFile {
-			continue
+		if ok && db.Kind() == itunesbackup.FlagFile {
+			pairs = append(pairs, [2]itunesbackup.FileID{db.ID, row.ID})
+			journals[row.ID] = journal
 		}
-		r.taking.Together(db.ID, row.ID, journal)
-		members = append(members, dbAt, at)
+	}
+	place := make(map[itunesbackup.FileID]int, 2*len(pairs)) // in r.plan.files
+	for _, p := range pairs {
+		place[p[0]], place[p[1]] = -1, -1
+	}
+	for i, f := range r.plan.files {
+		if _, ok := place[f.id]; ok {
+			place[f.id] = i
+		}
+	}
+	var members []int // those of a database together
+	for _, p := range pairs {
+		if db, log := place[p[0]], place[p[1]]; db >= 0 && log >= 0 {
+			r.taking.Together(p[0], p[1], journals[p[1]])
+			members = append(members, db, log)
+		}
 	}
 	r.plan.moveLast(members)
 	return nil
