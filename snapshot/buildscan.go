@@ -131,7 +131,6 @@ func (b *builder) takeNew(r *row, f *itunesbackup.MBFile) {
 			b.problems.add(r, b.rows.path(r), what)
 		}
 	}
-	r.mark |= isNew
 	b.new++
 	b.rows.set(r, c.Blobs, c.Size)
 }

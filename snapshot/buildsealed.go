@@ -54,7 +54,6 @@ func (b *builder) takeSealed(r *row, c *Content) {
 	if !b.has(c.Blobs) {
 		b.problems.add(r, "", "what came is not in the repository")
 	}
-	r.mark |= isNew
 	r.modTime = nodeTime(c.ModTime).Unix() // as the tree has it
 	b.new++
 	b.rows.set(r, c.Blobs, c.Size)

@@ -36,7 +36,6 @@ const (
 	faulty                     // the row cannot be read
 	unlisted                   // there is no row, only a stored file
 	found                      // its content is known
-	isNew                      // and came in this run
 	unchanged                  // it is the parent's, and so is its time
 	raw                        // it is kept as it came though it has a key
 	lost                       // the parent has it, and the repository does not
