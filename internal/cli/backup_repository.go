@@ -76,9 +76,8 @@ func (a *app) backup(cmd *cobra.Command, f backupFlags) (err error) {
 
 // atTerminal tells whether there is somebody to wait for and to ask.
 func (a *app) atTerminal() bool {
-	_, in := terminal(a.Stdin)
-	_, out := terminal(a.Stderr)
-	return in && out && !a.json
+	_, isTerminal := terminal(a.Stdin)
+	return isTerminal && !a.json
 }
 
 // all backs up every phone at once: most of the time goes by waiting for a phone
@@ -184,18 +183,15 @@ func (run *backupRun) encryption(ctx context.Context, p *prepared, say progress.
 	return false, nil
 }
 
-const encryptionOffer = `%s does not encrypt its backups. What is stored here is encrypted in
-any case; but the phone itself leaves out of such a backup what it thinks too
-precious: %s.
-With a backup password it hands those out, too. It counts for every computer,
-is kept by the phone, and nobody can recover it: write it down as well.
-Set a backup password now? [Y/n] `
+const encryptionOffer = `%s does not encrypt its backups. What is stored here is encrypted in any case; but the phone keeps back from such a backup what it thinks too precious: %s.
+With a backup password it hands those out, too. The password counts for backups on every computer, the phone keeps it, and nobody can recover it: write it down as well.
+Set a backup password now? [Y/n]`
 
 func (run *backupRun) offerEncryption(ctx context.Context, p *prepared, say progress.Reporter) (bool, error) {
 	say.Phase("", "")
 	run.asking.Lock()
 	defer run.asking.Unlock()
-	fmt.Fprint(run.Stderr, progress.Wrap(fmt.Sprintf(encryptionOffer, p.name, onlyEncrypted), helpColumns))
+	fmt.Fprint(run.Stderr, progress.Wrap(fmt.Sprintf(encryptionOffer, p.name, onlyEncrypted), helpColumns), " ")
 	answer, err := readLine(ctx, run.app)
 	if err != nil {
 		return false, err

@@ -24,7 +24,10 @@ func newDiff(a *app) *cobra.Command {
   -  removed
   M  another content
   T  of another kind: a file was a folder, or the like
-  U  another time, mode, owner or attribute (with --metadata)`,
+  U  another time, mode, owner or attribute (with --metadata)
+
+Of two backups of a phone it is summed up by app and part of the phone; -v lists the files, too. With
+--metadata, --json or a FOLDER they are compared like any others.`,
 		Example: `  keepsake diff 0a1b2c3d latest
   keepsake diff 0a1b2c3d:/home/me latest:/home/me --metadata`,
 		Args:        exactly(2, "say which two snapshots: the beginnings of their IDs, or latest"),
@@ -40,6 +43,9 @@ func newDiff(a *app) *cobra.Command {
 					if err := sides[i].needFolder(); err != nil {
 						return err
 					}
+				}
+				if both, ok := phonesOf(ctx, s, sides); ok && !a.json && !metadata {
+					return a.diffPhones(ctx, both)
 				}
 				return a.diff(ctx, s, args, sides, metadata)
 			})

@@ -2,43 +2,32 @@ package cli
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/keepsake-backup/keepsake/internal/progress"
+	"github.com/keepsake-backup/keepsake/rehearse/receipt"
 	"github.com/keepsake-backup/keepsake/repository"
 	"github.com/keepsake-backup/keepsake/repository/format"
 	"github.com/keepsake-backup/keepsake/snapshot"
 )
 
-// receipts are what rehearsals have proven, by the snapshot that was rehearsed;
-// of several the newest.
-type receipts map[format.ID]snapshot.Info
+// receipts are what rehearsals have found, newest first, by the snapshot that was
+// rehearsed.
+type receipts map[format.ID][]receipt.Stored
 
-// add takes the receipts among snapshots. A receipt names what was rehearsed in
-// a tag; copies of both in another repository have other IDs, where the
-// original's still leads to the copy.
-func (r receipts) add(list []repository.Snapshot) {
-	known := map[string]format.ID{}
-	for _, sn := range list {
-		known[sn.ID.String()] = sn.ID
-		if sn.Original != nil {
-			known[sn.Original.String()] = sn.ID
-		}
+// add takes the receipts among the snapshots of a repository.
+func (r receipts) add(list []repository.Snapshot) { maps.Copy(r, receipt.Among(list)) }
+
+// proven is when a snapshot last passed a rehearsal, unless it failed one since.
+func (r receipts) proven(id format.ID) (at time.Time, ok bool) {
+	list := r[id]
+	if len(list) == 0 || !list[0].Passed {
+		return at, false
 	}
-	for _, sn := range list {
-		info := snapshot.Describe(sn)
-		if info.Kind != snapshot.Receipt {
-			continue
-		}
-		for _, tag := range sn.Tags {
-			_, value, _ := strings.Cut(tag, ":")
-			if id, ok := known[value]; ok && info.Time.After(r[id].Time) {
-				r[id] = info
-			}
-		}
-	}
+	return list[0].Snapshot.Time, true
 }
 
 // json is a snapshot as restic prints it, and what is special about a phone's.
@@ -48,8 +37,8 @@ func (r receipts) json(sn repository.Snapshot) snapshotJSON {
 	if info.Kind != snapshot.Other {
 		m.Kind, m.UDID, m.PhoneName, m.IOS, m.Sealed = info.Kind.String(), info.UDID, info.Name, info.IOS, info.Sealed
 	}
-	if receipt, ok := r[sn.ID]; ok {
-		at := receipt.Time.UTC()
+	if at, ok := r.proven(sn.ID); ok {
+		at = at.UTC()
 		m.Rehearsed = &at
 	}
 	return m
@@ -118,8 +107,10 @@ func (r receipts) note(info snapshot.Info) string {
 	if info.Sealed {
 		notes = append(notes, "sealed")
 	}
-	if receipt, ok := r[info.ID]; ok {
-		notes = append(notes, "rehearsed on the virtual phone, "+receipt.Time.Local().Format(time.DateOnly))
+	if at, ok := r.proven(info.ID); ok {
+		notes = append(notes, "rehearsed on the virtual phone, "+at.Local().Format(time.DateOnly))
+	} else if list := r[info.ID]; len(list) > 0 {
+		notes = append(notes, "FAILED a rehearsal, "+list[0].Snapshot.Time.Local().Format(time.DateOnly))
 	}
 	return strings.Join(notes, "; ")
 }
