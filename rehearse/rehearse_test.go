@@ -2,6 +2,7 @@ package rehearse_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"sync"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"github.com/keepsake-backup/keepsake/device"
 	"github.com/keepsake-backup/keepsake/internal/progress"
 	"github.com/keepsake-backup/keepsake/internal/secret"
+	"github.com/keepsake-backup/keepsake/keybag"
 	"github.com/keepsake-backup/keepsake/rehearse"
 	"github.com/keepsake-backup/keepsake/rehearse/receipt"
 	"github.com/keepsake-backup/keepsake/repository"
@@ -203,5 +205,35 @@ func TestSnapshot_passes(t *testing.T) {
 				t.Errorf("newest rehearsed: %v %t %v", id, ok, err)
 			}
 		})
+	}
+}
+
+func openSnapshot(t testing.TB, x *repository.Session, info snapshot.Info) *snapshot.Snapshot {
+	t.Helper()
+	p, err := snapshot.Open(t.Context(), x, info.Snapshot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// What keeps a rehearsal from being made is no verdict on the snapshot.
+func TestSnapshot_cannotBeMade(t *testing.T) {
+	t.Parallel()
+	s, info := phoneIn(t, phonePassword, true)
+	if _, err := s.rehearse(t, info, secret.BackupPassword{}); !errors.Is(err, rehearse.ErrNeedsPassword) {
+		t.Errorf("sealed, no password: %v", err)
+	}
+	if _, err := s.rehearse(t, info, secret.NewBackupPassword("wrong")); !errors.Is(err, keybag.ErrWrongPassword) {
+		t.Errorf("wrong password: %v", err)
+	}
+	x := s.begin(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := rehearse.Snapshot(ctx, openSnapshot(t, x, info), rehearse.Options{Password: phonePassword, Dir: t.TempDir()}, silent{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+	if list, err := receipt.Receipts(t.Context(), s.begin(t)); err != nil || len(list) != 0 {
+		t.Errorf("receipts: %v, %v", list, err)
 	}
 }
