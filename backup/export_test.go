@@ -126,3 +126,46 @@ func (s *damaging) Open(ctx context.Context, path string) (io.ReadCloser, int64,
 	r.Close()
 	return io.NopCloser(bytes.NewReader(nil)), 0, nil
 }
+
+// WithSteps calls at before every operation of the store, and in the middle of
+// files, and tells what has arrived.
+func WithSteps(opt RepositoryOptions, at, arrived func(string)) RepositoryOptions {
+	opt.wrap = func(s *overlayStore) mobilebackup2.Store { return &steps{s, at, arrived} }
+	return opt
+}
+
+type steps struct {
+	*overlayStore
+	at, arrived func(string)
+}
+
+func (s *steps) Put(ctx context.Context, path string, r io.Reader) error {
+	s.at("put")
+	if err := s.overlayStore.Put(ctx, path, io.TeeReader(r, s)); err != nil {
+		return err
+	}
+	if _, ok := fileOf(s.u.f.udid, path); ok {
+		s.arrived(path)
+		return nil
+	}
+	s.u.mu.Lock()
+	state := s.u.state
+	s.u.mu.Unlock()
+	s.at(string(state))
+	return nil
+}
+
+func (s *steps) Write(p []byte) (int, error) {
+	s.at("reading")
+	return len(p), nil
+}
+
+func (s *steps) Rename(ctx context.Context, from, to string) error {
+	s.at("rename")
+	return s.overlayStore.Rename(ctx, from, to)
+}
+
+func (s *steps) Remove(ctx context.Context, path string) error {
+	s.at("remove")
+	return s.overlayStore.Remove(ctx, path)
+}

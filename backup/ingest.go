@@ -44,7 +44,7 @@ type ingester struct {
 	mu     sync.Mutex // guards what is below
 	waits  bool       // for the keys: nothing is taken before
 	queue  []task
-	queued map[uint32]bool
+	queued map[uint32]bool // from the offer until it is durable
 	active int
 	ready  []stored // saved, and not durable yet
 	bytes  int64    // of these
@@ -218,8 +218,9 @@ func (in *ingester) finished(t task, c *journal.Content, err error) bool {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.active--
-	delete(in.queued, t.object)
-	if err == nil {
+	if err != nil {
+		delete(in.queued, t.object)
+	} else {
 		if len(in.ready) == 0 {
 			in.since = time.Now()
 		}
@@ -307,6 +308,10 @@ func (in *ingester) checkpoint(ctx context.Context) error {
 	defer in.mu.Unlock()
 	if err != nil {
 		in.ready = append(ready, in.ready...)
+	} else {
+		for _, s := range ready {
+			delete(in.queued, s.object)
+		}
 	}
 	in.tell()
 	return err

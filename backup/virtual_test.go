@@ -6,15 +6,11 @@ import (
 	"sync"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/keepsake-backup/keepsake/device"
 	"github.com/keepsake-backup/keepsake/internal/progress"
 	"github.com/keepsake-backup/keepsake/usbmux"
 	"github.com/keepsake-backup/keepsake/virtualphone"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // reporter remembers what it is told.
 type reporter struct {
@@ -53,15 +49,22 @@ func (r *reporter) heard(part string) bool {
 // start gives a virtual phone and a paired handle on it.
 func start(t *testing.T, cfg virtualphone.Config, faults string) (*virtualphone.Phone, *device.Device) {
 	t.Helper()
+	var err error
+	if cfg.Faults, err = virtualphone.ParseFaults(faults); err != nil {
+		t.Fatal(err)
+	}
+	_, phone, dev := serve(t, cfg)
+	return phone, dev
+}
+
+// serve is start for those who need to connect by themselves.
+func serve(t testing.TB, cfg virtualphone.Config) (*virtualphone.Server, *virtualphone.Phone, *device.Device) {
+	t.Helper()
 	cfg.Dir = t.TempDir()
 	if cfg.Profile == "" {
 		cfg.Profile = "tiny"
 	}
 	cfg.KDFRounds = 1
-	var err error
-	if cfg.Faults, err = virtualphone.ParseFaults(faults); err != nil {
-		t.Fatal(err)
-	}
 	s, err := virtualphone.Start(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -71,10 +74,10 @@ func start(t *testing.T, cfg virtualphone.Config, faults string) (*virtualphone.
 			t.Errorf("close phone: %v", err)
 		}
 	})
-	return s.Phones()[0], open(t, s)
+	return s, s.Phones()[0], open(t, s)
 }
 
-func open(t *testing.T, s *virtualphone.Server) *device.Device {
+func open(t testing.TB, s *virtualphone.Server) *device.Device {
 	t.Helper()
 	addr, err := usbmux.ParseAddress(s.Addr())
 	if err != nil {
