@@ -11,6 +11,7 @@ import (
 
 	"github.com/keepsake-backup/keepsake/device"
 	"github.com/keepsake-backup/keepsake/internal/progress"
+	"github.com/keepsake-backup/keepsake/internal/secret"
 	"github.com/keepsake-backup/keepsake/restore"
 )
 
@@ -172,7 +173,7 @@ func (a *app) restoreFrom(ctx context.Context, d *device.Device, from *restorabl
 	opt.Limits = a.Limits
 	if from.encrypted {
 		var err error
-		if opt.Password, err = f.password.get(ctx, a); err != nil {
+		if opt.Password, err = a.restorePassword(ctx, from, f, say); err != nil {
 			return nil, err
 		}
 	}
@@ -185,6 +186,26 @@ func (a *app) restoreFrom(ctx context.Context, d *device.Device, from *restorabl
 		return nil, err
 	}
 	return from.restore(ctx, d, opt, say)
+}
+
+// restorePassword is the backup password: given, remembered, or typed. What is
+// wrong with the memory is told, and hinders nobody who can type.
+func (a *app) restorePassword(ctx context.Context, from *restorable, f restoreFlags, say progress.Reporter) (secret.BackupPassword, error) {
+	p, given, err := f.password.given(a)
+	if given || err != nil {
+		return p, err
+	}
+	if from.recall != nil {
+		p, ok, err := from.recall()
+		if ok && err == nil {
+			say.Say(progress.Detail, "The backup password is remembered on this computer.")
+			return p, nil
+		}
+		if err != nil {
+			say.Say(progress.Warn, fmt.Sprintf("A remembered backup password cannot be used: %v", err))
+		}
+	}
+	return f.password.ask(ctx, a, "Backup password: ")
 }
 
 // confirmRestore asks before a phone in use is overwritten, when there is

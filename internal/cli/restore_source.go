@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -12,6 +13,8 @@ import (
 
 	"github.com/keepsake-backup/keepsake/device"
 	"github.com/keepsake-backup/keepsake/internal/progress"
+	"github.com/keepsake-backup/keepsake/internal/secret"
+	"github.com/keepsake-backup/keepsake/internal/station"
 	"github.com/keepsake-backup/keepsake/repository"
 	"github.com/keepsake-backup/keepsake/restore"
 	"github.com/keepsake-backup/keepsake/snapshot"
@@ -23,6 +26,7 @@ type restorable struct {
 	title     string // the phone's name
 	when      time.Time
 	encrypted bool
+	recall    func() (password secret.BackupPassword, ok bool, err error) // nil: nothing is remembered
 	restore   func(context.Context, *device.Device, restore.Options, progress.Reporter) (*restore.Report, error)
 	close     func() error
 }
@@ -53,7 +57,7 @@ func (a *app) restorableSnapshot(cmd *cobra.Command, text string, target device.
 	if a.phone, err = a.latestOf(cmd, text, target); err != nil {
 		return nil, err
 	}
-	_, s, info, closeAll, err := a.openSnapshot(cmd.Context(), cmd, text)
+	r, s, info, closeAll, err := a.openSnapshot(cmd.Context(), cmd, text)
 	if err != nil {
 		return nil, err
 	}
@@ -66,11 +70,27 @@ func (a *app) restorableSnapshot(cmd *cobra.Command, text string, target device.
 	if from.title == "" {
 		from.title = info.UDID
 	}
+	from.recall = func() (secret.BackupPassword, bool, error) { return a.recall(s.Context(), r, s, info) }
 	from.restore = func(_ context.Context, d *device.Device, opt restore.Options, say progress.Reporter) (*restore.Report, error) {
 		// That of the session, which ends with the lock, too.
 		return restore.FromSnapshot(s.Context(), d, p, opt, say)
 	}
 	return from, nil
+}
+
+// recall looks for the password of a version among those that were remembered.
+func (a *app) recall(ctx context.Context, r *repository.Repository, s *repository.Session, info snapshot.Info) (secret.BackupPassword, bool, error) {
+	none := secret.BackupPassword{}
+	st, err := a.station()
+	if err != nil {
+		return none, false, err
+	}
+	bag, err := keybagOf(ctx, s, info)
+	if err != nil {
+		return none, false, err
+	}
+	id := bag.UUID()
+	return st.Recall(station.Remembered{Repository: r.ID().String(), UDID: info.UDID, Keybag: hex.EncodeToString(id[:])}, r)
 }
 
 // latestOf says in which phone's repository of a location "latest" is looked
