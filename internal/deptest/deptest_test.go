@@ -55,6 +55,8 @@ var rules = []rule{
 		why: "the virtual phone obeys the protocol, not our client: it shares message types with it and nothing else"},
 	{from: []string{"media", "device", "backup", "restore", "snapshot", "usbmux", "lockdown", "devicelink", "mobilebackup2", "afc", "itunesbackup", "keybag", "repository"},
 		to: []string{"virtualphone"}, deep: true, why: "the product must not lean on its own test double"},
+	{from: []string{"rehearse/receipt", "targets"}, to: []string{"virtualphone"}, deep: true,
+		why: "everything may read what a rehearsal has shown; only rehearse itself has a virtual phone"},
 	{from: []string{"media", "device", "backup", "restore", "snapshot", "repository", "itunesbackup", "keybag", "virtualphone"}, to: delivery,
 		why: "delivery sits on top"},
 }
