@@ -229,6 +229,9 @@ func (r *run) known(ctx context.Context, src *source) (snapshot.Info, bool, erro
 	return snapshot.Info{}, false, nil
 }
 
+// listsDir is where a snapshot keeps the property lists, below /<UDID>.
+const listsDir = "_ios/"
+
 // same compares what tells one backup of a phone from any other: the state that
 // the phone made, with its UUID and date; the keybag; the index.
 func (r *run) same(ctx context.Context, src *source, info snapshot.Info) (bool, error) {
@@ -236,18 +239,23 @@ func (r *run) same(ctx context.Context, src *source, info snapshot.Info) (bool, 
 	if err != nil {
 		return false, err
 	}
-	folder, err := p.Folder(ctx)
-	if err != nil {
-		return false, err
-	}
+	// Not through p.Folder, which loads an index: there may be hundreds of versions.
+	lists := r.session.FS(ctx, p.Tree())
 	for _, l := range []struct {
 		name string
 		want []byte
 	}{{itunesbackup.StatusName, src.status}, {itunesbackup.ManifestListName, src.manifest}} {
-		got, err := readList(folder, l.name)
+		got, err := readList(lists, listsDir+l.name)
+		if errors.Is(err, fs.ErrNotExist) {
+			return false, nil
+		}
 		if err != nil || !bytes.Equal(got, l.want) {
 			return false, err
 		}
+	}
+	folder, err := p.Folder(ctx)
+	if err != nil {
+		return false, err
 	}
 	return r.sameIndex(ctx, src, folder)
 }
