@@ -26,7 +26,7 @@ func newRoot(a *app) *cobra.Command {
 
   keepsake doctor                        is everything there?
   keepsake pair                          make the iPhone trust this computer
-  keepsake backup --folder ~/Backups     back it up
+  keepsake backup /media/usb             back it up
   keepsake demo --once                   see all of it without an iPhone`,
 		Version:           version(),
 		Args:              cobra.ArbitraryArgs,
@@ -56,8 +56,7 @@ func newRoot(a *app) *cobra.Command {
 	add(groupDaily, newMedia(a))
 	add(groupDaily, newRehearse(a))
 	add(groupDaily, newRecoveryKit(a))
-	add(groupPhone, newRemembered(a))
-	add(groupPhone, newDevices(a), newPair(a), newUnpair(a), newEncryption(a))
+	add(groupPhone, newDevices(a), newPair(a), newUnpair(a), newEncryption(a), newRemembered(a))
 	add(groupRepository, newInit(a), newForget(a), newPrune(a), newCopy(a), newTargets(a), newStats(a),
 		newKey(a), newUnlock(a), newRepair(a), newCat(a))
 	add(groupRepository, newExport(a), newImport(a), newUnseal(a))
