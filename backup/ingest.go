@@ -416,7 +416,7 @@ func (in *ingester) follow(ctx context.Context, w *spool.Writer, name string) *f
 	go func() {
 		defer close(f.done)
 		f.c, f.err = snapshot.Save(ctx, in.w, name, keybag.Key{}, func() (io.ReadCloser, error) { return w.Follow(ctx), nil }, -1)
-		if f.err != nil && ctx.Err() == nil && in.ctx.Err() == nil {
+		if f.err != nil && ctx.Err() == nil && in.ctx.Err() == nil && !errors.Is(f.err, spool.ErrAborted) {
 			in.broke(f.err)
 		}
 	}()

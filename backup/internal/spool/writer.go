@@ -205,9 +205,12 @@ func (w *Writer) Close() ([]Extent, error) {
 	return w.extents, nil
 }
 
-// Abort gives up the file and its room. The Follower hears cause.
+// ErrAborted is what a Follower hears when its file is given up.
+var ErrAborted = errors.New("the file does not come to its end")
+
+// Abort gives up the file and its room. The Follower hears ErrAborted and cause.
 func (w *Writer) Abort(cause error) error {
-	w.end(cause)
+	w.end(fmt.Errorf("%w: %w", ErrAborted, cause))
 	w.mu.Lock()
 	extents := w.extents[w.taken:]
 	w.extents = nil
