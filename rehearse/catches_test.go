@@ -274,6 +274,7 @@ func TestSnapshot_exceptions(t *testing.T) {
 		t.Fatal(err)
 	}
 	row.ID, row.RelativePath = itunesbackup.MakeFileID(domain, long), long
+	row.File.Size += int64(len("more"))
 	if err := m.Put(t.Context(), []itunesbackup.Record{row}); err != nil {
 		t.Fatal(err)
 	}
@@ -315,6 +316,22 @@ func TestSnapshot_exceptions(t *testing.T) {
 		p.change("_ios/exceptions/"+row.ID.Path(), func(b []byte) []byte { return b[1:] })
 		caught(t, p, secret.BackupPassword{}, domain+"/"+long, "")
 	})
+}
+
+// A file of another length than the phone noted comes back as it was sent; that is
+// worth a word and no failure (backup-format.md 1.7).
+func TestSnapshot_anotherLength(t *testing.T) {
+	t.Parallel()
+	s, info := phoneIn(t, secret.BackupPassword{}, false)
+	p := newPlanter(t, s, info)
+	for _, name := range []string{document, database, withLog} {
+		domain, path := cut(name)
+		p.row(domain, path, func(r *itunesbackup.Record) { r.File.Size += 3 })
+	}
+	res, err := p.s.rehearse(t, p.info, secret.BackupPassword{})
+	if err != nil || !res.Passed || len(res.Findings) != 1 || res.Warnings()[0].Path != document {
+		t.Fatalf("%v: %+v", err, res.Findings)
+	}
 }
 
 func onlyFolder(t *testing.T, dir string) string {
