@@ -91,27 +91,29 @@ func (j *job) predict(ctx context.Context) int64 {
 	return int64(min(usage.DataCapacity-usage.DataAvailable, 1<<62))
 }
 
-// plan says before the prompt what room an encrypted phone needs, and tells
-// whether its files can wait for the keys.
-func (j *job) plan(ctx context.Context, r room, everything bool) (waits bool, err error) {
-	if !j.encrypted {
-		return false, nil
-	}
-	if !everything {
-		return true, nil // what has changed
+// plan says before the prompt what room an encrypted phone needs until it has sent
+// its keys. What the phone tells of its disk is an upper bound, far above what it
+// sends: with too little room for that, files wait all the same. The phone reckons
+// what it is going to send itself, and asks for more room if that does not fit
+// ([overlayStore.Purge]); then, or when the spool is full, files are stored as they
+// come.
+func (j *job) plan(ctx context.Context, r room, everything bool) error {
+	if !j.encrypted || !everything {
+		return nil
 	}
 	most := j.predict(ctx)
 	if most == 0 {
-		return true, nil
+		return nil
 	}
 	have, _, err := r.forSpool()
 	if err != nil {
-		return false, err
+		return err
 	}
+	text := fmt.Sprintf("This backup needs up to %s of room on this computer until the iPhone has sent its keys; %s are free.", progress.Size(most), progress.Size(have))
 	if most <= have {
-		j.rep.Say(progress.Detail, fmt.Sprintf("This backup needs up to %s of room on this computer until the iPhone has sent its keys; %s are free.", progress.Size(most), progress.Size(have)))
-		return true, nil
+		j.rep.Say(progress.Detail, text)
+		return nil
 	}
-	j.rep.Say(progress.Notice, fmt.Sprintf("The iPhone may send up to %s, and there is room for %s to wait for its keys: files are stored as encrypted as they come. Nothing will be missing; if there is room then, they are decrypted afterwards.", progress.Size(most), progress.Size(have)))
-	return false, nil
+	j.rep.Say(progress.Notice, text+" Apps and the system are in the first figure and not in the backup, so that may do. If it does not, files are stored as encrypted as they come: nothing will be missing, and they are decrypted afterwards if there is room then.")
+	return nil
 }

@@ -157,10 +157,10 @@ func (r *repositoryRun) open(ctx context.Context, fail context.CancelCauseFunc) 
 	if r.f.wantsFull() {
 		everything, r.job.full = true, true
 	}
-	waits, err := r.job.plan(ctx, room{repo: r.f.repo, spool: r.f.existing(head.Spool), left: r.f.limitLeft}, everything)
-	if err != nil {
+	if err := r.job.plan(ctx, room{repo: r.f.repo, spool: r.f.existing(head.Spool), left: r.f.limitLeft}, everything); err != nil {
 		return err
 	}
+	waits := r.job.encrypted
 	err = r.load(ctx, fail, head, latest, waits)
 	if errors.Is(err, errContradiction) && !fresh {
 		r.rep.Say(progress.Notice, "What is left of the interrupted run cannot be used: it begins anew.")
