@@ -65,7 +65,7 @@ func TestScript(t *testing.T) {
 		},
 		Cmds:                commands,
 		RequireExplicitExec: true,
-		Deadline:            time.Now().Add(5 * time.Minute), // a hang shows its goroutines
+		Deadline:            time.Now().Add(9 * time.Minute), // a hang shows its goroutines; go test ends after 10
 	})
 }
 
