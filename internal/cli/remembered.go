@@ -9,7 +9,6 @@ import (
 	"path"
 	"time"
 
-	"github.com/keepsake-backup/keepsake/internal/progress"
 	"github.com/keepsake-backup/keepsake/internal/secret"
 	"github.com/keepsake-backup/keepsake/internal/station"
 	"github.com/keepsake-backup/keepsake/itunesbackup"
@@ -78,24 +77,6 @@ func (a *app) recallPassword(ctx context.Context, s *repository.Session, info sn
 	}
 	id := bag.UUID()
 	return st.Recall(station.Remembered{Repository: s.Repository().ID().String(), UDID: info.UDID, Keybag: hex.EncodeToString(id[:])}, s.Repository())
-}
-
-// passwordFor is the backup password of a version: given, remembered on this
-// computer, or typed.
-func (a *app) passwordFor(ctx context.Context, p *snapshot.Snapshot, source *passwordSource) (secret.BackupPassword, error) {
-	password, ok, err := source.given(a)
-	if err != nil || ok {
-		return password, err
-	}
-	password, ok, err = a.recallPassword(ctx, p.Session(), p.Info())
-	if err != nil {
-		a.mention(progress.Warn, err.Error())
-	}
-	if ok {
-		return password, nil
-	}
-	a.quietly()
-	return source.ask(ctx, a, "Backup password of "+p.Info().Name+": ")
 }
 
 // quietly ends the phase that is shown, so that a question stands by itself.
