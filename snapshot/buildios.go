@@ -123,7 +123,7 @@ func (b *builder) manifests() ([]format.Node, error) {
 	plain := io.NewSectionReader(b.in.Manifest, 0, b.in.ManifestSize)
 	key := b.meta.Keys.manifest
 	if b.in.ManifestStored == nil || key.IsZero() {
-		n, err := b.pieces(itunesbackup.ManifestName, plain)
+		n, err := b.pieces(itunesbackup.ManifestName, plain, b.in.ManifestSize)
 		return []format.Node{n}, err
 	}
 	stored := io.NewSectionReader(b.in.ManifestStored, 0, b.in.ManifestStoredSize)
@@ -132,7 +132,7 @@ func (b *builder) manifests() ([]format.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n, err := b.pieces(itunesbackup.ManifestName, io.TeeReader(plain, sealing))
+	n, err := b.pieces(itunesbackup.ManifestName, io.TeeReader(plain, sealing), b.in.ManifestSize)
 	if err == nil {
 		err = sealing.Close()
 	}
@@ -143,15 +143,15 @@ func (b *builder) manifests() ([]format.Node, error) {
 		return []format.Node{n}, err
 	}
 	b.meta.ManifestRaw = true
-	if n, err = b.pieces(itunesbackup.ManifestName, io.NewSectionReader(b.in.Manifest, 0, b.in.ManifestSize)); err != nil {
+	if n, err = b.pieces(itunesbackup.ManifestName, io.NewSectionReader(b.in.Manifest, 0, b.in.ManifestSize), b.in.ManifestSize); err != nil {
 		return nil, err
 	}
-	r, err := b.pieces(manifestRaw, io.NewSectionReader(b.in.ManifestStored, 0, b.in.ManifestStoredSize))
+	r, err := b.pieces(manifestRaw, io.NewSectionReader(b.in.ManifestStored, 0, b.in.ManifestStoredSize), b.in.ManifestStoredSize)
 	return []format.Node{n, r}, err
 }
 
-// pieces stores a file in pieces of one length.
-func (b *builder) pieces(name string, r io.Reader) (format.Node, error) {
+// pieces stores a file of want bytes in pieces of one length.
+func (b *builder) pieces(name string, r io.Reader, want int64) (format.Node, error) {
 	ids := []format.ID{}
 	size := int64(0)
 	for {
@@ -165,6 +165,9 @@ func (b *builder) pieces(name string, r io.Reader) (format.Node, error) {
 			ids, size = append(ids, id), size+int64(n)
 		}
 		if err == io.EOF || err == io.ErrUnexpectedEOF {
+			if size != want {
+				return format.Node{}, fmt.Errorf("read %s: %d of %d bytes: %w", name, size, want, io.ErrUnexpectedEOF)
+			}
 			return b.iosFile(name, size, ids), nil
 		}
 		if err != nil {

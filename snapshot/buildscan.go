@@ -58,6 +58,9 @@ func (b *builder) row(rec *itunesbackup.Record) error {
 	case itunesbackup.FlagFile:
 		b.meta.Files++
 		r.seal = sealOf(f.EncryptionKey, f.Digest)
+		if len(f.Digest) > 0 {
+			r.mark |= digested
+		}
 		b.markKey(&r, f)
 	case itunesbackup.FlagDirectory:
 		b.meta.Directories++
@@ -126,13 +129,21 @@ func (b *builder) takeNew(r *row, f *itunesbackup.MBFile) {
 	if !ok {
 		return
 	}
-	if what := b.accept(r, f, &c); what != "" {
-		if _, known := b.in.Unread[r.id]; !known {
-			b.problems.add(r, b.rows.path(r), what)
-		}
-	}
+	b.object(r, b.accept(r, f, &c))
 	b.new++
 	b.rows.set(r, c.Blobs, c.Size)
+}
+
+// otherDigest is what is wrong with a content that can be stored all the same.
+const otherDigest = "what came has another digest than the phone's list says"
+
+// object notes what is wrong with a content, if anything. Of a file that could not
+// be read another digest was to be expected; nothing else is forgiven, since what
+// is not there cannot be stored.
+func (b *builder) object(r *row, what string) {
+	if _, unread := b.in.Unread[r.id]; what != "" && !(unread && what == otherDigest) {
+		b.problems.add(r, b.rows.path(r), what)
+	}
 }
 
 // accept judges a new content by its row, and says what is wrong.
@@ -151,7 +162,7 @@ func (b *builder) accept(r *row, f *itunesbackup.MBFile, c *Content) string {
 		return "what came is not in the repository"
 	}
 	if len(f.Digest) > 0 && !bytes.Equal(f.Digest, c.SHA1[:]) {
-		return "what came has another digest than the phone's list says"
+		return otherDigest
 	}
 	return ""
 }

@@ -54,12 +54,20 @@ func (b *builder) lacks() bool {
 }
 
 // takeOver gives the row the parent's content, if key and digest are those of then.
+// A file without a digest may have changed under the same key, or with none: then
+// its time has to be that of then, too, unless the phone could not read it.
 func (b *builder) takeOver(r *row, e Entry, n *format.Node) bool {
 	x, odd := b.in.Parent.exceptions[e.ID]
 	want := int64(n.Size)
 	switch {
 	case !r.isFile() && !(odd && x.Raw) || e.seal != r.seal:
 		return false
+	case r.isFile() && !r.is(digested) && e.ModTime != r.entry().ModTime:
+		if _, unread := b.in.Unread[r.id]; !unread {
+			return false
+		}
+	}
+	switch {
 	case odd && x.Raw:
 		if r.is(hasKey) {
 			r.mark |= raw
@@ -70,16 +78,16 @@ func (b *builder) takeOver(r *row, e Entry, n *format.Node) bool {
 	if e.Stored != want {
 		return false
 	}
-	if e.ModTime == r.modTime {
+	if e.ModTime == r.entry().ModTime {
 		r.mark |= unchanged
 	}
 	b.rows.set(r, n.Content, int64(n.Size))
 	return true
 }
 
-// settle deals with files that the parent has under another key or digest. That
-// is right when only the wrapping of the key changed, or when the digest of now
-// fits the stored bytes.
+// settle deals with files that the parent has under another key or digest, or
+// without one from another time. That is right when only the wrapping of the key
+// changed, or when the digest of now fits the stored bytes.
 func (b *builder) settle(ids []itunesbackup.FileID) error {
 	old, err := b.in.Parent.Manifest(b.ctx)
 	if err != nil {
@@ -111,8 +119,8 @@ func (b *builder) settleOne(r *row, old *itunesbackup.Manifest, folder *Folder) 
 		if err != nil && !errors.As(err, &rowErr) {
 			return err
 		}
-		same := err == nil && ok && b.sameKey(&before, &rec)
-		if !same && rec.File.Digest == nil {
+		same := err == nil && ok && b.sameKey(&before, &rec) && before.File.LastModified == rec.File.LastModified && before.File.Size == rec.File.Size
+		if !same && len(rec.File.Digest) == 0 {
 			return nil // nothing tells whether these are the right bytes: judge says so
 		}
 	}
@@ -186,11 +194,7 @@ func (b *builder) unseal() error {
 			mu.Lock()
 			defer mu.Unlock()
 			r, _ := b.rows.find(rec.ID)
-			if what := b.accept(r, &rec.File, &c); what != "" {
-				if _, known := b.in.Unread[r.id]; !known {
-					b.problems.add(r, b.rows.path(r), what)
-				}
-			}
+			b.object(r, b.accept(r, &rec.File, &c))
 			if folder.sameTime(rec.ID, r.modTime) {
 				r.mark |= unchanged
 			}
@@ -264,7 +268,7 @@ func (b *builder) whyMissing(r *row) string {
 	default:
 		if x, err := p.Index(b.ctx); err == nil {
 			if _, ok := x.Get(r.id); ok {
-				return "the phone did not send it, and its key or digest is not that of the last version"
+				return "the phone did not send it, and its key, digest or time is not that of the last version"
 			}
 		}
 		return "the phone lists it and did not send it, and the last version does not have it"

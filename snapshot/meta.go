@@ -207,8 +207,7 @@ func (j *metaJSON) keys() (k Keys, err error) {
 }
 
 func (j *metaJSON) lists(m *Meta) error {
-	seen := map[itunesbackup.FileID]bool{}
-	parse := func(text string) (itunesbackup.FileID, error) {
+	parse := func(text string, seen map[itunesbackup.FileID]bool) (itunesbackup.FileID, error) {
 		id, err := itunesbackup.ParseFileID(text)
 		if err == nil && seen[id] {
 			err = fmt.Errorf("file %s is listed twice", id)
@@ -216,8 +215,10 @@ func (j *metaJSON) lists(m *Meta) error {
 		seen[id] = true
 		return id, err
 	}
+	// A file may be in both: it came damaged, and so without a place.
+	odd, unread := map[itunesbackup.FileID]bool{}, map[itunesbackup.FileID]bool{}
 	for _, x := range j.Exceptions {
-		id, err := parse(x.ID)
+		id, err := parse(x.ID, odd)
 		if err != nil {
 			return err
 		}
@@ -227,7 +228,7 @@ func (j *metaJSON) lists(m *Meta) error {
 		m.Exceptions = append(m.Exceptions, Exception{id, x.Path, x.Why, x.Raw})
 	}
 	for _, x := range j.Unread {
-		id, err := parse(x.ID)
+		id, err := parse(x.ID, unread)
 		if err != nil {
 			return err
 		}

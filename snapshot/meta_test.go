@@ -123,8 +123,13 @@ func TestDecodeMeta_refused(t *testing.T) {
 			}
 		})
 	}
-	twice := goldenMeta
-	twice = strings.Replace(twice, itunesbackup.MakeFileID("HomeDomain", "c").String(), itunesbackup.MakeFileID("HomeDomain", "a<b").String(), 1)
+	// It may be in both lists: it came damaged.
+	both := strings.Replace(goldenMeta, itunesbackup.MakeFileID("HomeDomain", "c").String(), itunesbackup.MakeFileID("HomeDomain", "a<b").String(), 1)
+	if _, err := decodeMeta([]byte(both)); err != nil {
+		t.Error(err)
+	}
+	entry := fmt.Sprintf(`{"id": "%s", "path": "x", "why": "gone"}, `, itunesbackup.MakeFileID("HomeDomain", "c"))
+	twice := strings.Replace(goldenMeta, `"unread": [`, `"unread": [`+entry, 1)
 	if _, err := decodeMeta([]byte(twice)); err == nil || !strings.Contains(err.Error(), "twice") {
 		t.Error(err)
 	}

@@ -40,6 +40,7 @@ const (
 	raw                        // it is kept as it came though it has a key
 	lost                       // the parent has it, and the repository does not
 	exiled                     // it is an exception, see builder.why
+	digested                   // the row has a digest: it tells whether a content is the right one
 )
 
 func (r *row) is(m mark) bool { return r.mark&m != 0 }
