@@ -239,6 +239,24 @@ func TestFinishPending(t *testing.T) {
 	}
 }
 
+// Once the password was given, whatever comes after the keys needs it no more.
+func TestFinishPending_withoutPassword(t *testing.T) {
+	t.Parallel()
+	store := fault.New(memory.New())
+	b := newBench(t, store, true)
+	store.Inject(fault.Fault{Op: fault.Save, Type: backend.SnapshotFile, Times: fault.Always})
+	if _, err := b.run(t.Context()); err == nil {
+		t.Fatal("nothing went wrong")
+	}
+	store.Clear()
+	b.opt.Passwords = nil
+	list, err := backup.FinishPending(t.Context(), b.repo, b.opt, b.rep)
+	if err != nil || len(list) != 1 || list[0].Sealed {
+		t.Fatalf("%+v, %v", list, err)
+	}
+	sameFolder(t, b.repo, list[0].Snapshot.ID, b.mirror)
+}
+
 // A prune takes what an unfinished run has in the repository: that comes again,
 // and nothing else.
 func TestToRepository_pruned(t *testing.T) {
@@ -412,7 +430,12 @@ func TestToRepository_incomplete(t *testing.T) {
 	}
 	b.mirror = &backup.Mirror{}
 	b.opt = backup.WithMirror(b.opt, b.mirror)
-	if res, err := b.run(t.Context()); err != nil || !res.Full {
+	arm(t, b.phone, "cut@upload.file:100")
+	if res, err := b.run(t.Context()); err == nil {
+		t.Fatalf("%+v", res)
+	}
+	b.phone.ClearFaults()
+	if res, err := b.run(t.Context()); err != nil || !res.Full || res.Kept < 90 {
 		t.Fatalf("%+v, %v", res, err)
 	}
 

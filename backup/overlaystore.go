@@ -76,6 +76,9 @@ func (s *overlayStore) incoming(f mobilebackup2.File) { s.device = f.DevicePath 
 // moved, all that has arrived is made durable.
 func (s *overlayStore) turn(_ context.Context, st itunesbackup.StatusPlist) error {
 	if st.SnapshotState == itunesbackup.SnapshotUploading {
+		if st.IsFullBackup { // it has begun: should it be interrupted, it goes on
+			return s.u.f.wantFull(false)
+		}
 		return nil
 	}
 	s.u.mu.Lock()

@@ -7,14 +7,17 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/keepsake-backup/keepsake/backup/internal/journal"
 	"github.com/keepsake-backup/keepsake/backup/internal/overlay"
+	"github.com/keepsake-backup/keepsake/devicelink"
 	"github.com/keepsake-backup/keepsake/internal/progress"
 	"github.com/keepsake-backup/keepsake/itunesbackup"
 	"github.com/keepsake-backup/keepsake/mobilebackup2"
 	"github.com/keepsake-backup/keepsake/repository"
+	"github.com/keepsake-backup/keepsake/repository/backend"
 	"github.com/keepsake-backup/keepsake/repository/format"
 	"github.com/keepsake-backup/keepsake/snapshot"
 )
@@ -101,15 +104,29 @@ func (r *repositoryRun) run(ctx context.Context) (_ *RepositoryResult, err error
 
 // failed explains why the phone's work came to no end.
 func (r *repositoryRun) failed(ctx context.Context, st *store, err error) error {
-	if cause := r.in.failure(); cause != nil && !errors.Is(err, cause) {
+	if cause := r.in.failure(); cause != nil {
+		if errors.Is(err, cause) {
+			return storeError(err)
+		}
 		err = fmt.Errorf("%w; then: %w", storeError(cause), err)
 	}
-	var refused *mobilebackup2.DeviceError
-	if errors.As(err, &refused) && refused.Code == mobilebackup2.CodeCorruptBackup && st != nil && !st.begun {
-		// It cannot read what it is shown (protocol.md 4.13, step 4), and never will.
+	if st != nil && !st.begun && hopeless(err) {
 		return errors.Join(err, r.startOver())
 	}
 	return err
+}
+
+// hopeless tells whether the phone cannot read what it is shown (protocol.md 4.13,
+// step 4), and never will: not when only our own disk or network failed.
+func hopeless(err error) bool {
+	var refused *mobilebackup2.DeviceError
+	if !errors.As(err, &refused) || refused.Code != mobilebackup2.CodeCorruptBackup {
+		return false
+	}
+	var host *mobilebackup2.HostError
+	var damage *repository.DamageError
+	var missing *repository.MissingError
+	return !errors.As(err, &host) || errors.As(err, &damage) || errors.As(err, &missing)
 }
 
 // startOver drops the run; the next one asks for everything.
@@ -126,6 +143,9 @@ func storeError(err error) error {
 	var hint interface{ Hint() string }
 	if errors.As(err, &hint) || errors.Is(err, repository.ErrLockLost) || errors.Is(err, context.Canceled) {
 		return err
+	}
+	if errors.Is(err, backend.ErrFull) && !devicelink.NoSpace(err) {
+		err = fmt.Errorf("%w: %w", err, syscall.ENOSPC)
 	}
 	return &mobilebackup2.HostError{Op: "write", Path: "repository", Err: err}
 }

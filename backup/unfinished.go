@@ -12,6 +12,7 @@ import (
 	"github.com/keepsake-backup/keepsake/backup/internal/journal"
 	"github.com/keepsake-backup/keepsake/backup/internal/overlay"
 	"github.com/keepsake-backup/keepsake/backup/internal/spool"
+	"github.com/keepsake-backup/keepsake/internal/secret"
 	"github.com/keepsake-backup/keepsake/itunesbackup"
 	"github.com/keepsake-backup/keepsake/repository/format"
 )
@@ -37,6 +38,7 @@ type unfinished struct {
 	records int                        // of the journal
 	moving  int                        // the record with which the last run began to commit; -1: none
 	lost    map[uint32]bool            // not taken out of the tree yet
+	keys    secret.Bytes               // class keys of the run, if they were known once
 }
 
 // object is a file that arrived. Its bytes are inline, in the spool, or in the
@@ -202,6 +204,8 @@ func (u *unfinished) apply(r journal.Record) error {
 		u.synced = len(u.objects)
 	case journal.Boot:
 		u.boot = r.Text
+	case journal.Keys:
+		u.keys = secret.NewBytes([]byte(r.Text))
 	case journal.Finished:
 		u.done = &finished{}
 		if err := json.Unmarshal([]byte(r.Text), u.done); err != nil {

@@ -178,6 +178,9 @@ func (in *ingester) openLists(ctx context.Context) (_ *lists, err error) {
 	if !keys.IsZero() && in.staySealed() {
 		keys, why = snapshot.Keys{}, "there was no room for its files to wait for their keys"
 	}
+	if keys.IsZero() && in.u.anyUnsealed() {
+		return nil, &PasswordNeededError{Why: why}
+	}
 	if keys.IsZero() {
 		l.sealed, l.why = true, why
 		in.rep.Say(progress.Notice, "The version is stored sealed: "+why+". It can be unsealed later.")
@@ -273,47 +276,6 @@ func (in *ingester) openList(ctx context.Context, name string) (readerAt, error)
 		return nil, err
 	}
 	return bytesFile{bytes.NewReader(data)}, nil
-}
-
-// findKeys gets the keys of an encrypted backup: from the last version if the
-// keybag is still the same, else with the password. Without them it says why.
-func (in *ingester) findKeys(ctx context.Context, props itunesbackup.ManifestPlist) (keys snapshot.Keys, why string, err error) {
-	bag, err := keybag.Parse(props.BackupKeyBag)
-	if err != nil {
-		return keys, "", fmt.Errorf("read the keybag of the backup: %w", err)
-	}
-	if in.parent != nil {
-		if old := in.parent.Meta().Keys; !old.IsZero() && bag.UseKeys(old.Classes()) == nil {
-			if keys, err := snapshot.KeysOf(bag, props.ManifestKey); err == nil {
-				return keys, "", nil
-			}
-			if bag, err = keybag.Parse(props.BackupKeyBag); err != nil { // locked again
-				return keys, "", err
-			}
-		}
-	}
-	if in.opt.Passwords == nil {
-		return keys, "the backup password is not known", nil
-	}
-	password, err := in.opt.Passwords(ctx, bag.UUID())
-	switch {
-	case ctx.Err() != nil:
-		return keys, "", context.Cause(ctx)
-	case err != nil:
-		return keys, fmt.Sprintf("the backup password is not to be had (%v)", err), nil
-	case password.IsZero():
-		return keys, "the backup password is not known", nil
-	}
-	switch err := bag.Unlock(ctx, password); {
-	case errors.Is(err, keybag.ErrWrongPassword):
-		return keys, "the backup password is wrong", nil
-	case err != nil:
-		return keys, "", err
-	}
-	if keys, err = snapshot.KeysOf(bag, props.ManifestKey); err != nil {
-		return keys, "", err
-	}
-	return keys, "", nil
 }
 
 // unsealing gives the files that are to be decrypted with the keys of the rows,

@@ -37,7 +37,9 @@ const (
 	// Finished: the phone said that its backup is complete. Time; Text is the
 	// caller's.
 	Finished
-	lastKind = Finished
+	// Keys: the backup password was given. Text is the caller's.
+	Keys
+	lastKind = Keys
 )
 
 // Content is what became of an object in the repository.
@@ -98,7 +100,7 @@ func (r *Record) Append(b []byte, udid string) []byte {
 		b = r.Content.append(binary.AppendUvarint(b, uint64(r.Object)))
 	case Lost:
 		b = binary.AppendUvarint(b, uint64(r.Object))
-	case Boot:
+	case Boot, Keys:
 		b = appendText(b, []byte(r.Text))
 	case Finished:
 		b = appendText(binary.AppendVarint(b, r.Time), []byte(r.Text))
@@ -199,7 +201,7 @@ func (d *decoder) record() (r Record) {
 		r.Object, r.Content = d.object(), d.content()
 	case Lost:
 		r.Object = d.object()
-	case Boot:
+	case Boot, Keys:
 		r.Text = string(d.text(maxText))
 	case Finished:
 		r.Time, r.Text = d.signed(), string(d.text(maxText))
