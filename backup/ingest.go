@@ -44,7 +44,7 @@ type ingester struct {
 	mu     sync.Mutex // guards what is below
 	waits  bool       // for the keys: nothing is taken before
 	queue  []task
-	queued map[uint32]bool // from the offer until it is durable
+	queued numbers // from the offer until it is durable
 	active int
 	ready  []stored // saved, and not durable yet
 	bytes  int64    // of these
@@ -58,10 +58,22 @@ type ingester struct {
 	lists   *lists        // what was found
 }
 
+// numbers is a set of objects: there may be half a million.
+type numbers []bool
+
+func (s numbers) has(n uint32) bool { return int(n) < len(s) && s[n] }
+
+func (s *numbers) set(n uint32, in bool) {
+	if more := int(n) + 1 - len(*s); more > 0 {
+		*s = append(*s, make([]bool, more)...)
+	}
+	(*s)[n] = in
+}
+
 // task is an object to be stored.
 type task struct {
 	object uint32
-	name   string
+	name   string // on the phone, or its extension: it helps to cut
 	key    keybag.WrappedKey
 	keys   *snapshot.Keys // that open key; nil: it stays as it came
 }
@@ -79,7 +91,7 @@ func newIngester(ctx context.Context, fail context.CancelCauseFunc, u *unfinishe
 		return nil, err
 	}
 	in := &ingester{fail: fail, u: u, session: session, w: w, parent: parent, opt: opt, rep: rep, waits: waits,
-		step: checkpointBytes, queued: map[uint32]bool{}, moved: make(chan struct{}), work: make(chan struct{}), settled: make(chan struct{})}
+		step: checkpointBytes, moved: make(chan struct{}), work: make(chan struct{}), settled: make(chan struct{})}
 	close(in.settled)
 	if limit := spoolLimit(opt.SpoolLimit); limit > 0 {
 		in.step = min(in.step, limit/4)
@@ -165,10 +177,10 @@ func (in *ingester) push(list []task) {
 }
 
 func (in *ingester) pushLocked(t task) {
-	if in.queued[t.object] {
+	if in.queued.has(t.object) {
 		return
 	}
-	in.queued[t.object] = true
+	in.queued.set(t.object, true)
 	in.queue = append(in.queue, t)
 	close(in.work)
 	in.work = make(chan struct{})
@@ -219,7 +231,7 @@ func (in *ingester) finished(t task, c *journal.Content, err error) bool {
 	defer in.mu.Unlock()
 	in.active--
 	if err != nil {
-		delete(in.queued, t.object)
+		in.queued.set(t.object, false)
 	} else {
 		if len(in.ready) == 0 {
 			in.since = time.Now()
@@ -245,7 +257,11 @@ func (in *ingester) save(t task) (*journal.Content, error) {
 		return nil, errGone
 	}
 	open := func() (io.ReadCloser, error) { return in.u.openObject(in.ctx, t.object, in.session) }
-	c, err := snapshot.Save(in.ctx, in.w, t.name, key, open, size)
+	name := t.name
+	if name == "" || name[0] == '.' {
+		name = fmt.Sprintf("file %d of the run%s", t.object, name)
+	}
+	c, err := snapshot.Save(in.ctx, in.w, name, key, open, size)
 	if err != nil {
 		return nil, explain(err)
 	}
@@ -310,7 +326,7 @@ func (in *ingester) checkpoint(ctx context.Context) error {
 		in.ready = append(ready, in.ready...)
 	} else {
 		for _, s := range ready {
-			delete(in.queued, s.object)
+			in.queued.set(s.object, false)
 		}
 	}
 	in.tell()
@@ -372,7 +388,7 @@ func (u *unfinished) unstored() (list []task) {
 	defer u.mu.Unlock()
 	for _, p := range u.placed() {
 		if u.object(p.object).content == nil {
-			list = append(list, task{object: p.object, name: p.id.String()})
+			list = append(list, task{object: p.object})
 		}
 	}
 	return list

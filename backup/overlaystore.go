@@ -24,11 +24,9 @@ type overlayStore struct {
 	parent  fs.FS // the last version's folder; nil if there is none
 	session *repository.Session
 	in      *ingester // nil: nothing goes into the repository
-	limits  mobilebackup2.Limits
 	space   func(ctx context.Context) (int64, error)
 
 	device string // path on the phone of the next file
-	kept   int64  // files of earlier runs, when this one began
 }
 
 var (

@@ -82,7 +82,7 @@ func (r *repositoryRun) run(ctx context.Context) (_ *RepositoryResult, err error
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, r.close()) }()
-	s := &overlayStore{u: r.u, session: r.session, in: r.in, limits: r.job.limits, kept: r.kept}
+	s := &overlayStore{u: r.u, session: r.session, in: r.in}
 	if r.folder != nil {
 		s.parent = r.folder
 	}

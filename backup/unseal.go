@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"strings"
 
 	"github.com/keepsake-backup/keepsake/backup/internal/overlay"
 	"github.com/keepsake-backup/keepsake/internal/progress"
@@ -32,7 +33,8 @@ type lists struct {
 	stored    readerAt       // Manifest.db as it came
 	plain     io.ReaderAt    // the same decrypted; nil when sealed
 	plainSize int64
-	checked   map[uint32]bool // objects that have been compared with their rows
+	checked   numbers           // objects that have been compared with their rows
+	exts      map[string]string // extensions of names, each kept once
 }
 
 // readerAt is an open file of known size.
@@ -46,6 +48,23 @@ func (l *lists) close() {
 	if l != nil && l.stored != nil {
 		l.stored.Close() // opened for reading
 	}
+}
+
+// maxExt is the longest extension that says anything.
+const maxExt = 16
+
+// ext gives the extension of a name without keeping the name.
+func (l *lists) ext(name string) string {
+	ext := path.Ext(name)
+	if ext == "" || len(ext) > maxExt {
+		return ""
+	}
+	kept, ok := l.exts[ext]
+	if !ok {
+		kept = strings.Clone(ext)
+		l.exts[kept] = kept
+	}
+	return kept
 }
 
 // keyCheck tells keys apart, and nothing about them.
@@ -152,7 +171,7 @@ func (in *ingester) settle(ctx context.Context) error {
 
 // openLists reads the two lists and finds the keys.
 func (in *ingester) openLists(ctx context.Context) (_ *lists, err error) {
-	l := &lists{checked: map[uint32]bool{}}
+	l := &lists{exts: map[string]string{}}
 	defer func() {
 		if err != nil {
 			l.close()
@@ -284,7 +303,7 @@ func (in *ingester) unsealing(ctx context.Context, l *lists) ([]task, error) {
 	in.u.mu.Lock()
 	all := in.u.placed()
 	in.u.mu.Unlock()
-	all = slices.DeleteFunc(all, func(p placed) bool { return l.checked[p.object] })
+	all = slices.DeleteFunc(all, func(p placed) bool { return l.checked.has(p.object) })
 	if len(all) == 0 {
 		return nil, nil
 	}
@@ -295,7 +314,7 @@ func (in *ingester) unsealing(ctx context.Context, l *lists) ([]task, error) {
 	defer m.Close()
 	var list []task
 	take := func(p placed, rec *itunesbackup.Record) error {
-		l.checked[p.object] = true
+		l.checked.set(p.object, true)
 		t, ok, err := in.judge(p, rec, l)
 		if ok {
 			list = append(list, t)
@@ -358,7 +377,7 @@ func (in *ingester) judge(p placed, rec *itunesbackup.Record, l *lists) (task, b
 	if o == nil || o.gone {
 		return task{}, false, nil
 	}
-	t := task{object: p.object, name: p.id.String() + path.Ext(rec.RelativePath)}
+	t := task{object: p.object, name: l.ext(rec.RelativePath)}
 	key := keybag.Key{}
 	if w, err := keybag.ParseWrappedKey(rec.File.EncryptionKey); err == nil {
 		if key, err = l.keys.File(w); err == nil {
