@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -52,7 +53,7 @@ func (b *bench) routes() []route {
 				return []string{b.keepsake, "-q", "backup", filepath.Join(home, "repo")}
 			},
 			func(home, udid string) []string {
-				return []string{b.keepsake, "-q", "restore", "latest", "-r", filepath.Join(home, "repo", udid), "--yes"}
+				return []string{b.keepsake, "-q", "restore", "latest", "-r", filepath.Join(home, "repo", udid), "--no-reboot", "--yes"}
 			}},
 	}
 }
@@ -388,11 +389,15 @@ func stamps(dir string) (map[string]fileStamp, error) {
 	return all, err
 }
 
+// pictures are the names of what cannot be made smaller, whether the camera took
+// it or a message brought it.
+var pictures = []string{".heic", ".jpg", ".jpeg", ".png", ".gif", ".mov", ".mp4", ".m4a", ".caf"}
+
 // newMedia is the size of the day's new pictures and films, which nobody can
 // keep in less.
 func newMedia(phoneDir string, changes virtualphone.Changes) (total int64, err error) {
 	for _, name := range changes.Added {
-		if !strings.HasPrefix(name, "CameraRollDomain/Media/DCIM/") {
+		if !slices.Contains(pictures, strings.ToLower(filepath.Ext(name))) {
 			continue
 		}
 		info, err := os.Stat(filepath.Join(phoneDir, "fs", filepath.FromSlash(name)))
