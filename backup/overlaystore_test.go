@@ -3,9 +3,13 @@ package backup
 import (
 	"bytes"
 	"context"
+	"crypto/sha1"
+	"encoding/binary"
 	"errors"
 	"io"
+	"runtime"
 	"testing"
+	"time"
 
 	"github.com/keepsake-backup/keepsake/backup/internal/overlay"
 	"github.com/keepsake-backup/keepsake/internal/secret"
@@ -15,7 +19,7 @@ import (
 	"github.com/keepsake-backup/keepsake/repository/backend/memory"
 )
 
-func testRepo(t *testing.T) *repository.Repository {
+func testRepo(t testing.TB) *repository.Repository {
 	t.Helper()
 	var o repository.InitOptions
 	o.KDF.N, o.KDF.R, o.KDF.P = 1<<10, 8, 1
@@ -201,4 +205,56 @@ func TestRunFolder(t *testing.T) {
 	if err := errors.Join(s.f.wantFull(false), s.f.wantFull(false)); err != nil || s.f.wantsFull() {
 		t.Error(err)
 	}
+}
+
+// BenchmarkOverlayStore puts and moves small files, and reads the journal back.
+func BenchmarkOverlayStore(b *testing.B) {
+	const files = 100_000
+	f, err := newRunFolder(testRepo(b), storetest.UDID, RepositoryOptions{State: b.TempDir()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer f.Close()
+	data := make([]byte, 300)
+	tree := func() (*overlay.Tree, error) { return overlay.New(storetest.UDID), nil }
+	for b.Loop() {
+		head, err := f.begin(nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		u, _, err := f.load(head, tree)
+		if err != nil {
+			b.Fatal(err)
+		}
+		s := &overlayStore{u: u}
+		for i := range files {
+			id := sha1.Sum(binary.BigEndian.AppendUint32(nil, uint32(i)))
+			place := FileIDText(id)
+			place = place[:2] + "/" + place
+			from, to := storetest.UDID+"/Snapshot/"+place, storetest.UDID+"/"+place
+			if err := errors.Join(s.Put(b.Context(), from, bytes.NewReader(data)), s.Rename(b.Context(), from, to)); err != nil {
+				b.Fatal(err)
+			}
+		}
+		if err := u.Close(); err != nil {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		var before, after runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		begun := time.Now()
+		if u, _, err = f.load(head, tree); err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(time.Since(begun).Seconds()*1e9/files, "ns/loaded")
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		b.ReportMetric(float64(after.HeapAlloc-min(before.HeapAlloc, after.HeapAlloc))/files, "heap-B/file")
+		if err := errors.Join(u.Close(), f.discard(head)); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
+	b.ReportMetric(b.Elapsed().Seconds()*1e9/float64(b.N)/files, "ns/file")
 }
