@@ -140,6 +140,11 @@ func (c *bookFile) check() error {
 			if n := len(copied.PartsRead); n != 0 && n != Parts {
 				return fmt.Errorf("target %q: %d parts, not %d", t.Name, n, Parts)
 			}
+			for _, part := range copied.Suspect {
+				if part < 0 || part >= Parts {
+					return fmt.Errorf("target %q: there is no part %d of %d", t.Name, part, Parts)
+				}
+			}
 		}
 	}
 	return nil

@@ -54,7 +54,7 @@ func (k *Keeper) Check(ctx context.Context, name, phone string, main *repository
 	err = k.with(ctx, at.repo, repository.Shared, func(ctx context.Context, s *repository.Session) error {
 		options := repository.CheckOptions{ReadData: true, Progress: o.Progress}
 		if !o.All {
-			options.Subset = func(pack format.ID, _ int64) bool { return int(pack[0])%Parts == part }
+			options.Subset = func(pack format.ID, _ int64) bool { return partOf(pack) == part }
 		}
 		var err error
 		result.Stats, err = s.Check(ctx, options, func(p repository.Problem) { result.Problems = append(result.Problems, p) })
@@ -66,18 +66,18 @@ func (k *Keeper) Check(ctx context.Context, name, phone string, main *repository
 	if err != nil {
 		return result, fmt.Errorf("check target %q: %w", name, err)
 	}
-	return result, k.checked(name, phone, result.Stats.Damage, part)
+	return result, k.checked(name, phone, result.Stats, part)
 }
 
 // checked tells the book what a check came to.
-func (k *Keeper) checked(name, phone string, damage, part int) error {
+func (k *Keeper) checked(name, phone string, found repository.CheckStats, part int) error {
 	return k.Book.Update(name, func(t *Target) error {
 		c := t.Copy(phone)
 		if c == nil {
 			return ErrUnknown
 		}
-		if damage > 0 {
-			c.Damaged, c.Damage = k.now(), damage
+		if found.Damage > 0 {
+			c.damaged(k.now(), found.Damage, found.DamagedPacks)
 			return nil
 		}
 		c.verified(k.now(), part)

@@ -137,7 +137,7 @@ func (k *Keeper) repairAll(ctx context.Context, everyone []source, phone string,
 		if s.name == "" {
 			continue
 		}
-		if err := k.repaired(s.name, phone, &report.Repositories[i]); err != nil {
+		if err := k.repaired(s.name, phone, &report.Repositories[i], o.All); err != nil {
 			return err
 		}
 	}
@@ -153,8 +153,10 @@ func (r *RepairReport) Damage() int {
 	return n
 }
 
-// repaired tells the book what a repair left.
-func (k *Keeper) repaired(name, phone string, m *Mended) error {
+// repaired tells the book what a repair left; all: every byte was read. One that did
+// not read all mends nothing of the parts that a check found damaged, unless it came
+// upon the same packs: the next check looks at those first.
+func (k *Keeper) repaired(name, phone string, m *Mended, all bool) error {
 	if m.Before == 0 {
 		return nil // it says less than a check that reads
 	}
@@ -163,9 +165,13 @@ func (k *Keeper) repaired(name, phone string, m *Mended) error {
 		if c == nil {
 			return ErrUnknown
 		}
-		if c.Damage = m.After; m.After > 0 {
-			c.Damaged = k.now()
-		} else {
+		switch {
+		case m.After > 0:
+			c.damaged(k.now(), m.After, nil)
+		case all:
+			c.Suspect = nil // what is left was read and found whole
+			fallthrough
+		default:
 			c.verified(k.now(), -1)
 		}
 		return nil

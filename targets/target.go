@@ -89,6 +89,9 @@ type Copy struct {
 	Damaged time.Time `json:"damaged,omitzero"`
 	// Damage counts what it found.
 	Damage int `json:"damage,omitempty"`
+	// Suspect are the parts, from 0 on, in which it found damaged packs: a check that
+	// reads others says nothing of those.
+	Suspect []int `json:"suspect,omitempty"`
 }
 
 // Held is a version of the main repository and its name on the target.
@@ -133,8 +136,12 @@ func (c *Copy) ReadSince() time.Time {
 	return slices.MinFunc(c.PartsRead, time.Time.Compare)
 }
 
-// NextPart is the part, from 0 on, whose turn it is: the one read longest ago.
+// NextPart is the part, from 0 on, whose turn it is: one that was found damaged,
+// else the one read longest ago.
 func (c *Copy) NextPart() int {
+	if len(c.Suspect) > 0 {
+		return c.Suspect[0]
+	}
 	next := 0
 	for i, at := range c.PartsRead {
 		if at.Before(c.PartsRead[next]) {
@@ -144,10 +151,27 @@ func (c *Copy) NextPart() int {
 	return next
 }
 
+// damaged notes a check that found damage, in these packs among others.
+func (c *Copy) damaged(at time.Time, damage int, packs []format.ID) {
+	c.Damaged, c.Damage = at, damage
+	for _, pack := range packs {
+		c.Suspect = append(c.Suspect, partOf(pack))
+	}
+	slices.Sort(c.Suspect)
+	c.Suspect = slices.Compact(c.Suspect)
+}
+
+// partOf is the part that a pack belongs to.
+func partOf(pack format.ID) int { return int(pack[0]) % Parts }
+
 // verified notes a check that passed; part is the one that was read, or Parts for
-// all, or -1 for none.
+// all, or -1 for none. Damage that was found in parts that it did not read is still
+// there.
 func (c *Copy) verified(at time.Time, part int) {
-	c.Verified, c.Damaged, c.Damage = at, time.Time{}, 0
+	c.Suspect = slices.DeleteFunc(c.Suspect, func(s int) bool { return part == Parts || part == s })
+	if len(c.Suspect) == 0 {
+		c.Verified, c.Suspect, c.Damaged, c.Damage = at, nil, time.Time{}, 0
+	}
 	if len(c.PartsRead) != Parts {
 		c.PartsRead = make([]time.Time, Parts)
 	}
@@ -177,6 +201,7 @@ func (t Target) clone() Target {
 		t.Copies[i].Sealed = slices.Clone(t.Copies[i].Sealed)
 		t.Copies[i].Held = slices.Clone(t.Copies[i].Held)
 		t.Copies[i].PartsRead = slices.Clone(t.Copies[i].PartsRead)
+		t.Copies[i].Suspect = slices.Clone(t.Copies[i].Suspect)
 	}
 	return t
 }
