@@ -55,6 +55,13 @@ var rules = []rule{
 		why: "the virtual phone obeys the protocol, not our client: it shares message types with it and nothing else"},
 	{from: []string{"media", "device", "backup", "restore", "snapshot", "usbmux", "lockdown", "devicelink", "mobilebackup2", "afc", "itunesbackup", "keybag", "repository"},
 		to: []string{"virtualphone"}, deep: true, why: "the product must not lean on its own test double"},
+	{from: []string{"snapshot"}, to: []string{"device", "backup", "restore", "rehearse", "media", "targets", "lockdown", "afc", "notificationproxy",
+		"installationproxy", "springboard", "diagnostics", "heartbeat", "powerassertion"}, deep: true,
+		why: "versions are looked at, exported and imported without a phone"},
+	{from: []string{"restore"}, to: []string{"backup", "rehearse", "media", "targets"}, deep: true, why: "what brings a phone back needs nothing that made the backup"},
+	{from: []string{"media"}, to: []string{"backup", "restore", "mobilebackup2", "rehearse", "targets"}, deep: true, why: "media come over AFC, beside the backup protocol"},
+	{from: []string{"targets"}, to: append([]string{"snapshot", "itunesbackup", "keybag", "backup", "restore", "media", "rehearse"}, phoneSide...), deep: true,
+		why: "copies are of repositories, whatever is in them"},
 	{from: []string{"rehearse/receipt", "targets"}, to: []string{"virtualphone"}, deep: true,
 		why: "everything may read what a rehearsal has shown; only rehearse itself has a virtual phone"},
 	{from: []string{"media", "device", "backup", "restore", "snapshot", "repository", "itunesbackup", "keybag", "virtualphone"}, to: delivery,
@@ -76,6 +83,21 @@ func TestImports(t *testing.T) {
 				if below(imp, r.to) && !below(imp, []string{ours(p.ImportPath)}) {
 					t.Errorf("%s imports %s\n\twhy not: %s", ours(p.ImportPath), ours(imp), r.why)
 				}
+			}
+		}
+	}
+}
+
+// Export and import know folders that a phone's host is writing, and the importer
+// what a UDID looks like; the snapshot itself knows no protocol at all.
+func TestSnapshotKnowsNoProtocol(t *testing.T) {
+	for _, p := range load(t) {
+		if ours(p.ImportPath) != "snapshot" {
+			continue
+		}
+		for _, imp := range p.Deps {
+			if below(imp, protocols) {
+				t.Errorf("snapshot imports %s", ours(imp))
 			}
 		}
 	}
