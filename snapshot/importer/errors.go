@@ -51,6 +51,19 @@ func (e *DamagedError) Hint() string {
 	return "\"keepsake check --folder\" lists all that is wrong; keep the folder, and look for another copy of it: a phone would not take this one back whole"
 }
 
+// ChangedError: somebody wrote into the folder while it was read. What was read is
+// of two moments, and nothing of it was imported.
+type ChangedError struct{ Path, Name string }
+
+func (e *ChangedError) Error() string {
+	return fmt.Sprintf("import %s: %s changed while the folder was read", e.Path, e.Name)
+}
+
+// Hint says what to do.
+func (e *ChangedError) Hint() string {
+	return "let the program finish that is backing the phone up into the folder, and import it then"
+}
+
 // noBackupError: there is none where one was looked for.
 type noBackupError struct{ dir string }
 

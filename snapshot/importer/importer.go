@@ -128,11 +128,12 @@ func (r *run) one(ctx context.Context, f Found) (one Imported, err error) {
 	}
 	err = r.take(ctx, fsys, &one)
 	var damaged *DamagedError
+	var changed *ChangedError
 	switch one.Took = time.Since(began); {
 	case err == nil:
 	case ctx.Err() != nil:
 		return one, err
-	case errors.As(err, &damaged), errors.Is(err, keybag.ErrWrongPassword), errors.Is(err, itunesbackup.ErrMalformed):
+	case errors.As(err, &damaged), errors.As(err, &changed), errors.Is(err, keybag.ErrWrongPassword), errors.Is(err, itunesbackup.ErrMalformed):
 		one.Err, err = err, nil
 	}
 	return one, err

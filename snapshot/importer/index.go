@@ -32,7 +32,8 @@ type indexFile struct {
 	stored     io.ReaderAt
 	storedSize int64
 
-	notice  string // what was done to it, for people
+	info    fs.FileInfo // of Manifest.db in the folder, when it was opened; nil when there is none
+	notice  string      // what was done to it, for people
 	closers []func() error
 }
 
@@ -65,6 +66,7 @@ func (x *indexFile) open(ctx context.Context, fsys fs.FS, f fs.File, b *itunesba
 	if err != nil {
 		return err
 	}
+	x.info = info
 	at, ok := f.(io.ReaderAt)
 	if !ok || !info.Mode().IsRegular() {
 		return fmt.Errorf("%s is no regular file", itunesbackup.ManifestName)

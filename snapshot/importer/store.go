@@ -1,10 +1,12 @@
 package importer
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"slices"
 
 	"github.com/keepsake-backup/keepsake/itunesbackup"
@@ -63,6 +65,9 @@ func (r *run) storeWith(ctx context.Context, w *repository.Writer, src *source, 
 	} else {
 		err = takeRows(ctx, src, t, names, &in)
 	}
+	if err == nil && r.original == nil {
+		err = src.stays(ctx, t, names, x)
+	}
 	if err == nil {
 		err = r.judge(src, t, one)
 	}
@@ -89,6 +94,40 @@ func (r *run) storeWith(ctx context.Context, w *repository.Writer, src *source, 
 	sn, err := built.Commit(ctx, w)
 	one.Added = w.Stats().Stored
 	return sn, err
+}
+
+// stays looks whether everything that was read is still what it was. Nothing keeps
+// iTunes and Finder from backing up into the folder meanwhile; of most files the
+// phone notes no digest, so that one of tomorrow would not be noticed otherwise.
+func (src *source) stays(ctx context.Context, t *intake, names *listing, x *indexFile) error {
+	for _, l := range []struct {
+		name string
+		read []byte
+	}{{itunesbackup.StatusName, src.status}, {itunesbackup.ManifestListName, src.manifest}, {oldIndexName, src.oldIndex}} {
+		if l.read == nil {
+			continue
+		}
+		now, err := readBounded(src.fsys, l.name, maxOldIndex)
+		if err != nil || !bytes.Equal(now, l.read) {
+			return errors.Join(&ChangedError{src.Path, l.name}, err)
+		}
+	}
+	if x.info != nil {
+		now, err := fs.Stat(src.fsys, itunesbackup.ManifestName)
+		if err != nil || now.Size() != x.info.Size() || !now.ModTime().Equal(x.info.ModTime()) {
+			return errors.Join(&ChangedError{src.Path, itunesbackup.ManifestName}, err)
+		}
+	}
+	for id, c := range t.contents {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		now, err := fs.Stat(src.fsys, names.path(id))
+		if err != nil || now.Size() != c.Stored || now.ModTime().Unix() != c.ModTime {
+			return errors.Join(&ChangedError{src.Path, names.path(id)}, err)
+		}
+	}
+	return nil
 }
 
 // judge decides what becomes of a folder in which something is missing or wrong.
@@ -124,7 +163,7 @@ func openSealedIndex(ctx context.Context, src *source) (*indexFile, error) {
 	if !ok || !info.Mode().IsRegular() {
 		return nil, errors.Join(&DamagedError{src.Path, []string{itunesbackup.ManifestName + " is no regular file"}}, x.Close())
 	}
-	x.ReaderAt, x.size = at, info.Size()
+	x.ReaderAt, x.size, x.info = at, info.Size(), info
 	return x, nil
 }
 
