@@ -8,12 +8,12 @@
 //	tree      receipts/<UDID>/receipt.json
 //	paths     /receipts/<UDID>, apart from the phone's versions when restic groups them
 //	hostname  keepsake
-//	tags      keepsake  keepsake-receipt  udid:…  of:<ID of the snapshot>
+//	tags      keepsake  keepsake-receipt  udid:…  of:<ID of the snapshot>  tree:<ID of its tree>
 //	          rehearsal:passed or rehearsal:failed
 //
 // The tags tell what was proven of which snapshot; receipt.json, JSON, tells the
-// rest. A snapshot that was copied to another repository has another ID there and
-// names its first one ("original"); a receipt that was copied goes on naming the
-// ID that it was made for. Both names count: the contents are the same, by their
-// SHA-256.
+// rest. A snapshot that was copied to another repository has another ID there, and
+// its origin ("original") may be a sealed one that it was unsealed from: its tree,
+// which has the same name everywhere and holds the same bytes, says whether a
+// receipt is of it. Only for receipts without that tag the two IDs count.
 package receipt

@@ -68,6 +68,39 @@ func TestAmong(t *testing.T) {
 	}
 }
 
+// A version that was unsealed names the sealed one as its origin, and so do its
+// copies: what was proven of one is not proven of the other.
+func TestAmong_unsealed(t *testing.T) {
+	at := func(sn repository.Snapshot, tree byte) repository.Snapshot {
+		sn.Tree = &format.ID{tree}
+		return sn
+	}
+	tree := func(tree byte) string { return receipt.TagTree + format.ID{tree}.String() }
+	sealed, unsealed := at(version(1, 0, 0, snapshot.TagSealed), 51), at(version(2, 1, 0), 52)
+	ofSealed := version(10, 0, 1, snapshot.TagReceipt, of(1), tree(51), receipt.TagPassed)
+	ofUnsealed := version(11, 0, 2, snapshot.TagReceipt, of(2), tree(52), receipt.TagPassed)
+	copied := at(version(5, 1, 0), 52) // of unsealed, elsewhere
+	for _, test := range []struct {
+		name  string
+		list  []repository.Snapshot
+		count map[byte]int
+	}{
+		{"the sealed one", []repository.Snapshot{sealed, unsealed, ofSealed}, map[byte]int{1: 1}},
+		{"the sealed one is forgotten", []repository.Snapshot{unsealed, ofSealed}, map[byte]int{}},
+		{"both", []repository.Snapshot{sealed, unsealed, ofSealed, ofUnsealed}, map[byte]int{1: 1, 2: 1}},
+		{"a copy", []repository.Snapshot{copied, ofUnsealed}, map[byte]int{5: 1}},
+		{"a copy, and a receipt of the other", []repository.Snapshot{copied, ofSealed}, map[byte]int{}},
+	} {
+		count := map[byte]int{}
+		for id, list := range receipt.Among(test.list) {
+			count[id[0]] = len(list)
+		}
+		if diff := cmp.Diff(test.count, count); diff != "" {
+			t.Errorf("%s: %s", test.name, diff)
+		}
+	}
+}
+
 func sample() *receipt.Receipt {
 	return &receipt.Receipt{Layout: receipt.Layout, Snapshot: format.ID{1}, Tree: format.ID{2}, Taken: day, UDID: udid, Name: "Anna's iPhone", IOS: "18.6",
 		Program: "keepsake 1", Phone: "virtual phone, iOS 18.6", Began: day, Ended: day.Add(time.Minute), Passed: true, Password: receipt.PasswordProven, Files: 7, Digest: "ab"}

@@ -18,7 +18,8 @@ import (
 
 // Tags of receipts, beside those of package snapshot.
 const (
-	TagOf     = "of:" // and the ID of the snapshot that was rehearsed
+	TagOf     = "of:"   // and the ID of the snapshot that was rehearsed
+	TagTree   = "tree:" // and the ID of its tree: the same in every copy of it, and in nothing else
 	TagPassed = "rehearsal:passed"
 	TagFailed = "rehearsal:failed"
 
@@ -32,6 +33,7 @@ const (
 type Stored struct {
 	repository.Snapshot           // the receipt's own
 	Of                  format.ID // the snapshot that was rehearsed
+	OfTree              format.ID // its tree; zero in receipts that do not name it
 	UDID                string    // of the phone
 	Passed              bool
 }
@@ -53,6 +55,13 @@ func Describe(sn repository.Snapshot) (r Stored, ok bool) {
 				return Stored{}, false
 			}
 			r.Of, ok = of, true
+		}
+		if id, is := strings.CutPrefix(tag, TagTree); is {
+			tree, err := format.ParseID(id)
+			if err != nil {
+				return Stored{}, false
+			}
+			r.OfTree = tree
 		}
 		if udid, is := strings.CutPrefix(tag, tagUDID); is {
 			r.UDID = udid
@@ -102,7 +111,7 @@ func save(ctx context.Context, w *repository.Writer, r *Receipt) (repository.Sna
 }
 
 func (r *Receipt) tags() []string {
-	tags := []string{snapshot.TagKeepsake, snapshot.TagReceipt, tagUDID + r.UDID, TagOf + r.Snapshot.String()}
+	tags := []string{snapshot.TagKeepsake, snapshot.TagReceipt, tagUDID + r.UDID, TagOf + r.Snapshot.String(), TagTree + r.Tree.String()}
 	if r.Name != "" {
 		tags = append(tags, tagName+r.Name)
 	}
@@ -134,7 +143,7 @@ func (r Stored) load(ctx context.Context, s *repository.Session) (*Receipt, erro
 	if err != nil {
 		return nil, err
 	}
-	if got.Snapshot != r.Of || got.Passed != r.Passed {
+	if got.Snapshot != r.Of || got.Passed != r.Passed || r.OfTree != (format.ID{}) && got.Tree != r.OfTree {
 		return nil, errors.New("its tags tell something else than the receipt")
 	}
 	return got, nil
@@ -152,19 +161,15 @@ func Receipts(ctx context.Context, s *repository.Session) (map[format.ID][]Store
 
 // Among is [Receipts] for a list of snapshots that is there already.
 func Among(all []repository.Snapshot) map[format.ID][]Stored {
-	// A receipt names the snapshot by the ID that it had where it was rehearsed.
-	known := map[format.ID][]format.ID{}
-	for _, sn := range all {
-		known[sn.ID] = append(known[sn.ID], sn.ID)
-		if sn.Original != nil && *sn.Original != sn.ID {
-			known[*sn.Original] = append(known[*sn.Original], sn.ID)
-		}
-	}
 	byID := map[format.ID][]Stored{}
-	for _, sn := range all {
-		if r, ok := Describe(sn); ok {
-			for _, id := range known[r.Of] {
-				byID[id] = append(byID[id], r)
+	for _, r := range all {
+		r, ok := Describe(r)
+		if !ok {
+			continue
+		}
+		for _, sn := range all {
+			if r.isOf(sn) {
+				byID[sn.ID] = append(byID[sn.ID], r)
 			}
 		}
 	}
@@ -172,6 +177,20 @@ func Among(all []repository.Snapshot) map[format.ID][]Stored {
 		slices.SortStableFunc(list, func(a, b Stored) int { return b.Time.Compare(a.Time) })
 	}
 	return byID
+}
+
+// isOf tells whether the receipt is about sn. A copy in another repository has
+// another ID and names its origin; but so does a version that was unsealed, of
+// which nothing was rehearsed, and the origin of its copies is not the one that was
+// rehearsed either. The tree tells them apart.
+func (r Stored) isOf(sn repository.Snapshot) bool {
+	if slices.Contains(sn.Tags, snapshot.TagReceipt) {
+		return false
+	}
+	if r.OfTree != (format.ID{}) {
+		return sn.Tree != nil && *sn.Tree == r.OfTree
+	}
+	return sn.ID == r.Of || sn.Original != nil && *sn.Original == r.Of
 }
 
 // NewestRehearsed finds the newest backup of a phone whose last rehearsal has

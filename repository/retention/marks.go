@@ -21,6 +21,7 @@ type Marks struct {
 	Apart  map[string]string // tags of other lines, and what to call them: "media"
 	Proof  string            // tag of proofs
 	Of     string            // beginning of a proof's tag with the ID of what it proves
+	Tree   string            // beginning of a proof's tag with the ID of the tree of what it proves
 	Failed string            // tag of a proof that did not pass
 	Sealed string            // tag of a version that cannot be looked into
 }
@@ -63,9 +64,14 @@ func tagValue(s Snapshot, prefix string) string {
 	return ""
 }
 
-// proves tells whether a proof is of s: under the name that s has here, or the one
-// it had where it was copied from.
+// proves tells whether a proof is of s: of the same tree where both name one, else
+// under the name that s has here, or the one it had where it was copied from. A
+// version that was unsealed has the name of the sealed one for its origin, and is
+// not what was tried.
 func (m Marks) proves(proof, s Snapshot) bool {
+	if tree := tagValue(proof, m.Tree); tree != "" && s.Tree != nil {
+		return tree == s.Tree.String()
+	}
 	of := tagValue(proof, m.Of)
 	return of != "" && (names(of, s.ID) || s.Original != nil && names(of, *s.Original))
 }

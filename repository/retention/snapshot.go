@@ -19,6 +19,8 @@ type Snapshot struct {
 	// Original is the name that the version had when it was made, if it is a copy
 	// or was rewritten.
 	Original *format.ID
+	// Tree is what the version holds, for proofs that name it; nil if nobody knows.
+	Tree *format.ID
 }
 
 // hasTags tells whether s has every tag of list. An empty tag stands for "has
