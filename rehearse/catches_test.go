@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -187,6 +188,21 @@ var damages = []struct {
 	{name: "Status.plist lost", names: "Status.plist", says: "missing", plant: func(p *planter) { p.remove("_ios/Status.plist") }},
 	{name: "wrong length in the index", names: "", plant: func(p *planter) {
 		p.change("_ios/index", func(b []byte) []byte { b[25]++; return b }) // of the first record
+	}},
+	{name: "wrong time in the index", names: "_ios/index", says: "seconds since 1970", plant: func(p *planter) {
+		p.change("_ios/index", func(b []byte) []byte { b[31]++; return b }) // of the first record
+	}},
+	{name: "wrong time in the index, encrypted", encrypted: true, names: "_ios/index", says: "seconds since 1970", plant: func(p *planter) {
+		p.change("_ios/index", func(b []byte) []byte { b[len(b)-9]++; return b }) // of the last record
+	}},
+	{name: "labelled sealed", names: "", says: "sealed", plant: func(p *planter) {
+		p.info.Tags = append(slices.Clone(p.info.Tags), snapshot.TagSealed)
+		p.edit("", func(nodes []format.Node) []format.Node { return nodes })
+	}},
+	{name: "labelled with another iOS", names: "", says: "iOS", plant: func(p *planter) {
+		p.info.Tags = slices.DeleteFunc(slices.Clone(p.info.Tags), func(tag string) bool { return strings.HasPrefix(tag, "ios:") })
+		p.info.Tags = append(p.info.Tags, "ios:9.1")
+		p.edit("", func(nodes []format.Node) []format.Node { return nodes })
 	}},
 	{name: "wrong counts", names: "keepsake.json", says: "counts", plant: func(p *planter) {
 		p.meta(func(m map[string]any) { m["files"] = m["files"].(float64) + 1 })

@@ -272,6 +272,10 @@ func (c *comparison) index(ctx context.Context) error {
 			c.r.fail("_ios/index", fmt.Sprintf("lacks the file %s", want.id))
 		case want.content && e.Stored != want.size && e.Stored != keybag.EncryptedSize(want.size) && c.odd[want.id].Why == "":
 			c.r.fail("_ios/index", fmt.Sprintf("says that the file %s has %d bytes, and the phone got %d", want.id, e.Stored, want.size))
+		case !c.meta.Sealed && e.ModTime != want.modTime:
+			// The next backup trusts it: of a file without a digest nothing else tells
+			// whether it has changed.
+			c.r.fail("_ios/index", fmt.Sprintf("says that the file %s is of %d, and the phone of %d (seconds since 1970)", want.id, e.ModTime, want.modTime))
 		}
 	}
 	if x.Len() == files {

@@ -131,6 +131,20 @@ func (r *rehearsal) readAll(ctx context.Context) error {
 	return newComparison(ctx, r, nil, &snapshot.Meta{}).read(*r.info.Tree)
 }
 
+// labels looks whether the snapshot's tags say what it is, since versions are found,
+// kept and forgotten by them, and names what the phone could not give at the time.
+func (r *rehearsal) labels(meta *snapshot.Meta) {
+	if r.info.Sealed != meta.Sealed {
+		r.fail("", fmt.Sprintf("its tags say sealed: %t, and keepsake.json %t", r.info.Sealed, meta.Sealed))
+	}
+	if r.info.IOS != meta.ProductVersion {
+		r.fail("", fmt.Sprintf("its tags say iOS %s, and keepsake.json %s", r.info.IOS, meta.ProductVersion))
+	}
+	for _, u := range meta.Unread {
+		r.warn(u.Path, "could not be read when the backup was made, and is missing, damaged or of an earlier time: "+u.Why)
+	}
+}
+
 // run is the rehearsal: what lies beside the files, the restore, the comparison.
 func (r *rehearsal) run(ctx context.Context) (err error) {
 	meta := r.p.Meta()
@@ -142,6 +156,7 @@ func (r *rehearsal) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	r.labels(&meta)
 	var got phoneContents
 	if b != nil {
 		dir, err := os.MkdirTemp(r.opt.Dir, "keepsake-rehearsal-*")
