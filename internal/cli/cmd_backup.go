@@ -19,6 +19,10 @@ type backupFlags struct {
 	password   *passwordSource
 }
 
+// phoneCompression is what a backup uses unless it is told otherwise: a phone
+// holds little that compresses, and does not wait for some percent of that.
+const phoneCompression = "fastest"
+
 func newBackup(a *app) *cobra.Command {
 	f := backupFlags{password: currentPassword()}
 	c := &cobra.Command{
@@ -55,6 +59,9 @@ With --folder the backup is one folder, DIR/<UDID>, without versions, as iTunes 
 			if f.folder != "" {
 				return a.backupFolder(cmd.Context(), f)
 			}
+			if !cmd.Flags().Changed("compression") {
+				a.repo.compression = phoneCompression
+			}
 			return a.backup(cmd, f)
 		},
 	}
@@ -73,7 +80,9 @@ With --folder the backup is one folder, DIR/<UDID>, without versions, as iTunes 
 	if err := flags.MarkHidden("sync-each-file"); err != nil {
 		panic("cli: " + err.Error())
 	}
-	return a.repositoryCommand(c)
+	c = a.repositoryCommand(c)
+	c.Flags().Lookup("compression").DefValue = phoneCompression
+	return c
 }
 
 // checkBackup finds what contradicts itself, and takes LOCATION for --repo.
