@@ -320,11 +320,11 @@ func mendSnapshots(ctx context.Context, s, other *repository.Session, damaged, f
 	}
 	n := 0
 	for id := range broken {
-		i := slices.IndexFunc(there, func(sn repository.Snapshot) bool { return same(id, sn, damaged, from) })
-		if i < 0 {
+		by, ok := replacement(id, there, damaged, from)
+		if !ok {
 			continue
 		}
-		_, err := s.ReplaceSnapshot(ctx, id, other, there[i])
+		_, err := s.ReplaceSnapshot(ctx, id, other, by)
 		switch {
 		case err == nil:
 			n++
@@ -335,11 +335,31 @@ func mendSnapshots(ctx context.Context, s, other *repository.Session, damaged, f
 	return n, nil
 }
 
-// same tells whether sn, in from, is the version whose file in damaged is id.
-func same(id format.ID, sn repository.Snapshot, damaged, from source) bool {
-	if sn.Original != nil && *sn.Original == id {
-		return true
+// replacement finds the version, in from, whose file in damaged is id: by the book,
+// else by the origin that copies name. A version that was unsealed names the sealed
+// one as its origin, and so do the copies of both: of two contents under one origin
+// neither is taken.
+func replacement(id format.ID, there []repository.Snapshot, damaged, from source) (by repository.Snapshot, ok bool) {
+	for _, sn := range there {
+		if noted(id, sn.ID, damaged, from) {
+			return sn, true
+		}
 	}
+	for _, sn := range there {
+		if sn.Original == nil || *sn.Original != id || sn.Tree == nil {
+			continue
+		}
+		if ok && *sn.Tree != *by.Tree {
+			return repository.Snapshot{}, false
+		}
+		by, ok = sn, true
+	}
+	return by, ok
+}
+
+// noted tells whether, by the book, the file there in from is the version whose file
+// in damaged is id.
+func noted(id, there format.ID, damaged, from source) bool {
 	// By way of the main repository's name for it: "" is its own.
 	version := id
 	if damaged.name != "" {
@@ -350,7 +370,7 @@ func same(id format.ID, sn repository.Snapshot, damaged, from source) bool {
 		version = damaged.held[i].From
 	}
 	if from.name == "" {
-		return sn.ID == version
+		return there == version
 	}
-	return slices.Contains(from.held, Held{version, sn.ID})
+	return slices.Contains(from.held, Held{version, there})
 }
