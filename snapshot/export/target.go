@@ -176,7 +176,14 @@ func (t *target) begin(of string) error {
 	if err := t.parent.Mkdir(name, dirPerm); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	var err error
+	// A link would lead into another folder, perhaps another phone's backup.
+	info, err := t.parent.Lstat(name)
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() {
+		return &OccupiedError{filepath.Join(t.path, name)}
+	}
 	if t.dir, err = t.parent.OpenRoot(name); err != nil {
 		return err
 	}

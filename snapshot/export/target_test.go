@@ -127,3 +127,28 @@ func TestDisk_hints(t *testing.T) {
 		t.Error("an error that is none of the disk's has changed")
 	}
 }
+
+// A link in the place of the unfinished folder, to another phone's backup, is not
+// written through.
+func TestTarget_link(t *testing.T) {
+	dir := t.TempDir()
+	closeIt(t, open(t, dir, "a"))
+	other := filepath.Join(dir, "00008101-0000000000000000")
+	if err := os.Mkdir(other, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	at := filepath.Join(dir, unfinishedPrefix+udid)
+	if err := os.Remove(at); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(filepath.Base(other), at); err != nil {
+		t.Fatal(err)
+	}
+	var occupied *OccupiedError
+	if to, err := openTarget(dir, udid, "a"); !errors.As(err, &occupied) {
+		t.Errorf("%v", err)
+		if err == nil {
+			closeIt(t, to)
+		}
+	}
+}
