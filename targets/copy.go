@@ -138,10 +138,21 @@ func (k *Keeper) copyTo(ctx context.Context, to *repository.Repository, m Main, 
 			list = slices.DeleteFunc(list, func(sn repository.Snapshot) bool { return !o.Select(sn) })
 		}
 		slices.SortStableFunc(list, func(a, b repository.Snapshot) int { return b.Time.Compare(a.Time) })
+		there := map[format.ID]bool{}
 		err = k.with(ctx, to, repository.Shared, func(ctx context.Context, s *repository.Session) error {
+			names, broken, err := s.ReadableSnapshots(ctx)
+			if err != nil {
+				return err
+			}
+			for _, sn := range names {
+				there[sn.ID] = true
+			}
+			for id := range broken {
+				there[id] = true
+			}
 			return copyAll(ctx, s, from, list, o, result)
 		})
-		return errors.Join(err, k.note(to, all, err == nil, result))
+		return errors.Join(err, k.note(to, all, there, err == nil, result))
 	})
 }
 
@@ -250,8 +261,10 @@ func (k *Keeper) takeUp(ctx context.Context, r *repository.Repository) (int, err
 	return stats.PacksRead, err
 }
 
-// note tells the book what is on the target. complete: all that was to be copied.
-func (k *Keeper) note(to *repository.Repository, all []repository.Snapshot, complete bool, result *CopyResult) error {
+// note tells the book what is on the target. there are its snapshots before the
+// copy: somebody may have forgotten some on it since the last one. complete: all
+// that was to be copied is.
+func (k *Keeper) note(to *repository.Repository, all []repository.Snapshot, there map[format.ID]bool, complete bool, result *CopyResult) error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute) // also after an interruption
 	defer cancel()
 	size, err := repositorySize(ctx, to)
@@ -267,6 +280,9 @@ func (k *Keeper) note(to *repository.Repository, all []repository.Snapshot, comp
 		var held []Held
 		for _, p := range slices.Concat(result.Stats.Copied, result.Stats.Skipped) {
 			held = append(held, Held{p.From, p.To})
+		}
+		if len(there) > 0 || complete {
+			c.Held = slices.DeleteFunc(c.Held, func(h Held) bool { return !there[h.To] })
 		}
 		c.hold(held)
 		c.prune(all, result.Failed)
