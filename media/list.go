@@ -36,7 +36,6 @@ type entry struct {
 	gone bool      // deleted meanwhile
 	skip bool      // under FairPlay and not wanted
 
-	old     *format.Node // its earlier state, for when it cannot be had
 	node    *format.Node // what the snapshot gets; nil until it is there
 	content *repository.Content
 }

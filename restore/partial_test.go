@@ -186,7 +186,7 @@ func TestFromFS_skipDamaged(t *testing.T) {
 			// iOS 27 in use would delete its own messages.
 			set(t, phone, "ios=27.0")
 			var blocked *restore.BlockedError
-			if report, err = restore.FromFS(t.Context(), dev, os.DirFS(dir), phone.UDID(), opt, &reporter{}); !errors.As(err, &blocked) || blocked.Check != "left_out" {
+			if _, err := restore.FromFS(t.Context(), dev, os.DirFS(dir), phone.UDID(), opt, &reporter{}); !errors.As(err, &blocked) || blocked.Check != "left_out" {
 				t.Errorf("in use with iOS 27: %v", err)
 			}
 			erase(t, phone, dev)

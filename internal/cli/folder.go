@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/spf13/cobra"
 
 	"github.com/keepsake-backup/keepsake/itunesbackup"
 )
@@ -19,14 +18,6 @@ import (
 // maxPlist bounds the property lists read here, in bytes. Info.plist holds
 // icons of all apps; the largest seen are some tens of megabytes.
 const maxPlist = 256 << 20
-
-// needFolder is the flag that says where backups are.
-func needFolder(cmd *cobra.Command, folder string) error {
-	if folder == "" {
-		return &usageError{fmt.Errorf("%s: no folder given", name(cmd)), fmt.Sprintf("say where the backups are: %s --folder DIR", cmd.CommandPath())}
-	}
-	return nil
-}
 
 // makeFolder makes dir if only dir itself is missing. A missing parent is more
 // likely a disk that is not there than a wish.
