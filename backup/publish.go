@@ -103,7 +103,7 @@ func (r *repositoryRun) store(ctx context.Context) (*lists, error) {
 // build makes and publishes the snapshot.
 func (r *repositoryRun) build(ctx context.Context, l *lists) (sn repository.Snapshot, err error) {
 	in := snapshot.Input{Session: r.session, Parent: r.parent, Manifest: l.plain, ManifestSize: l.plainSize, ManifestPlist: l.plist,
-		Keys: l.keys, Sealed: l.sealed, Contents: r.content, UDID: r.f.udid, Time: r.u.done.At, Unread: r.unread()}
+		Keys: l.keys, Sealed: l.sealed, Contents: r.content, UDID: r.f.udid, Time: r.time(), Unread: r.unread()}
 	if l.sealed {
 		in.Manifest, in.ManifestSize, in.Stored = l.stored, l.stored.Size(), r.stored()
 	} else if l.keys != nil && !l.keys.Manifest().IsZero() {
@@ -120,6 +120,21 @@ func (r *repositoryRun) build(ctx context.Context, l *lists) (sn repository.Snap
 		return sn, err
 	}
 	return built.Commit(ctx, r.in.w)
+}
+
+// time is when the phone finished, but behind the last version: the newest version
+// is the one of the latest time, and clocks are set back.
+func (r *repositoryRun) time() time.Time {
+	at := r.u.done.At
+	if r.parent != nil {
+		if last := r.parent.Info().Time; !at.After(last) {
+			if last.Sub(at) > time.Minute {
+				r.rep.Say(progress.Warn, fmt.Sprintf("The last version is of %s, which is later than the clock says now: this one is dated a second behind it. Look at the clock of this computer.", last.Local().Format("2 January 2006, 15:04:05")))
+			}
+			at = last.Add(time.Second)
+		}
+	}
+	return at
 }
 
 // content is what this run has of a file.

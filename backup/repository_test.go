@@ -167,3 +167,33 @@ func TestToRepository(t *testing.T) {
 		})
 	}
 }
+
+// A version made while the clock is behind is the newest all the same.
+func TestToRepository_clockSetBack(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, memory.New(), false)
+	first := b.must()
+	within(t, b.repo, func(s *repository.Session) {
+		w, err := s.Writer(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.Close()
+		future := first.Snapshot.Snapshot
+		future.Time = time.Now().Add(48 * time.Hour)
+		if _, err := w.Commit(t.Context(), &future); err != nil {
+			t.Fatal(err)
+		}
+	})
+	use(t, b.phone, 1)
+	res := b.must()
+	if res.Full || !res.Snapshot.Time.After(time.Now().Add(47*time.Hour)) || !b.rep.heard("Look at the clock") {
+		t.Errorf("%+v, said %q", res, b.rep.said)
+	}
+	within(t, b.repo, func(s *repository.Session) {
+		latest, err := snapshot.Find(t.Context(), s, "latest")
+		if err != nil || latest.ID != res.Snapshot.ID {
+			t.Errorf("latest is %v, want %v: %v", latest.ID, res.Snapshot.ID, err)
+		}
+	})
+}

@@ -86,6 +86,7 @@ type done struct {
 	home  location.Location // what the user calls the place
 	first bool              // of this phone
 	wrong bool              // it is sealed because the backup password does not open it
+	media *mediaSummary     // of the copy that followed; nil if there was none
 }
 
 type backupSummary struct {
@@ -160,6 +161,11 @@ func (a *app) showDone(d *done) error {
 	if d.wrong {
 		err = &hintError{err: fmt.Errorf("store the backup of %s in clear: %w; it is whole, and stored sealed", m.Name, keybag.ErrWrongPassword),
 			hint: fmt.Sprintf("\"keepsake unseal %s\" with the right password: that set for encrypted backups of this iPhone, not its passcode", m.SnapshotID.Short())}
+	}
+	if d.media != nil {
+		if incomplete := a.showMedia(*d.media); err == nil {
+			err = incomplete
+		}
 	}
 	if d.first {
 		a.printf("Next: keepsake rehearse -r %s latest:%s   restores it onto a virtual phone and compares everything.\n", quoteShell(d.home.String()), m.UDID)

@@ -15,6 +15,7 @@ import (
 	"github.com/keepsake-backup/keepsake/internal/progress"
 	"github.com/keepsake-backup/keepsake/internal/secret"
 	"github.com/keepsake-backup/keepsake/internal/station"
+	"github.com/keepsake-backup/keepsake/media"
 	"github.com/keepsake-backup/keepsake/repository"
 	"github.com/keepsake-backup/keepsake/repository/backend/location"
 )
@@ -224,7 +225,36 @@ func (run *backupRun) one(ctx context.Context, p *prepared, say progress.Reporte
 			say.Say(progress.Warn, err.Error())
 		}
 	}
-	return &done{run: run, res: res, repo: p.repo, home: run.home.p.at, first: !p.last.known, wrong: p.words.wrong(ctx, res)}, nil
+	result = &done{run: run, res: res, repo: p.repo, home: run.home.p.at, first: !p.last.known, wrong: p.words.wrong(ctx, res)}
+	if !run.f.noMedia {
+		result.media = run.copyMediaOf(ctx, p, say)
+	}
+	return result, nil
+}
+
+// copyMediaOf copies what no backup carries, if there is any. Whatever happens, the
+// backup is done: it is told and no more.
+func (run *backupRun) copyMediaOf(ctx context.Context, p *prepared, say progress.Reporter) *mediaSummary {
+	took := stopwatch()
+	m := &mediaSummary{MessageType: "summary", Command: "media", UDID: p.phone.UDID().String(), Name: p.name}
+	there, err := media.Available(ctx, p.phone)
+	if err == nil && !there.Synced {
+		return nil
+	}
+	var res *media.Result
+	if err == nil {
+		var opt media.Options
+		if opt, err = (mediaFlags{}).options(run.app); err == nil {
+			res, err = media.Copy(ctx, p.phone, p.repo, opt, say)
+		}
+	}
+	if err != nil {
+		say.Say(progress.Warn, fmt.Sprintf("The backup is done, but music and other media were not copied: %v. \"keepsake media\" tries again.", err))
+		return nil
+	}
+	m.result(res)
+	m.Seconds = took()
+	return m
 }
 
 // options are where an unfinished run is kept. What waits to be stored waits on

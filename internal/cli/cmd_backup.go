@@ -14,6 +14,7 @@ type backupFlags struct {
 
 	finish     bool
 	remember   bool
+	noMedia    bool
 	spool      string
 	spoolLimit string
 	password   *passwordSource
@@ -38,6 +39,9 @@ backup password: it is needed once, and then no more until it changes. Without i
 encrypted as it came ("sealed").
 
 The iPhone asks for its passcode at every backup: that is Apple's rule.
+
+Afterwards music, books and other media that no iPhone backup carries are copied, if there are any, as "keepsake
+media" does. If that fails, the backup is done all the same.
 
 With --folder the backup is one folder, DIR/<UDID>, without versions, as iTunes and Finder write it.`,
 		Example: `  keepsake backup /media/usb
@@ -73,6 +77,7 @@ With --folder the backup is one folder, DIR/<UDID>, without versions, as iTunes 
 	flags.BoolVar(&f.finish, "finish", false, "only complete what phones have finished sending; no phone is needed")
 	f.password.addFlag(c)
 	flags.BoolVar(&f.remember, "remember-password", false, "remember the phone's backup password on this computer")
+	flags.BoolVar(&f.noMedia, "no-media", false, "do not copy music and other media, which no backup carries, afterwards")
 	flags.StringVar(&f.spool, "spool", "", "keep what has arrived and is not stored yet in `DIR`")
 	flags.StringVar(&f.spoolLimit, "spool-limit", "", "at most `SIZE` of it, such as 20G")
 	flags.StringVar(&f.folder, "folder", "", "back up into `DIR`/<UDID>, as iTunes does; made if missing")

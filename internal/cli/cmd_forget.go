@@ -234,14 +234,14 @@ func (a *app) forgetIn(ctx context.Context, s *repository.Session, f forgetFlags
 // snapshot, and of the receipts that a rehearsal leaves.
 var marks = retention.Marks{
 	Owner: "udid:", Apart: map[string]string{snapshot.TagMedia: "media"}, Sealed: snapshot.TagSealed,
-	Proof: snapshot.TagReceipt, Of: "of:", Failed: "rehearsal:failed",
+	Proof: snapshot.TagReceipt, Of: "of:", Tree: "tree:", Failed: "rehearsal:failed",
 }
 
 // forMarks is allLabels with what marks want to know as well.
 func forMarks(list []repository.Snapshot) []retention.Snapshot {
 	labelled := allLabels(list)
 	for i, sn := range list {
-		labelled[i].Original = sn.Original
+		labelled[i].Original, labelled[i].Tree = sn.Original, sn.Tree
 	}
 	return labelled
 }
