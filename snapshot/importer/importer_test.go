@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/keepsake-backup/keepsake/internal/secret"
 	"github.com/keepsake-backup/keepsake/itunesbackup/itunesbackuptest"
@@ -81,6 +82,8 @@ func TestFolder_chain(t *testing.T) {
 		copyFolder(t, folder, to)
 		folders = append(folders, to)
 		p.use(t)
+		// The phone dates backups by the second, and the chain is ordered by date.
+		time.Sleep(time.Until(time.Now().Truncate(time.Second).Add(time.Second)))
 	}
 	if err := os.WriteFile(filepath.Join(chain, ".DS_Store"), []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
