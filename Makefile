@@ -12,14 +12,13 @@ JUDGES   := libimobiledevice-utils restic
 BENCH_PACKAGES := hyperfine
 # Packages whose goroutines meet; raced in CI.
 RACED    := ./internal/framing ./internal/plist ./usbmux ./lockdown ./afc ./notificationproxy ./heartbeat ./powerassertion \
-            ./devicelink ./mobilebackup2/... ./device ./backup ./restore ./virtualphone ./virtualphone/internal/backupagent ./virtualphone/internal/fault \
-            ./repository/archiver ./repository/restorer ./repository/treewalk ./repository/internal/index \
+            ./devicelink ./mobilebackup2/... ./device ./virtualphone/internal/fault ./backup/internal/... \
+            ./repository/archiver ./repository/treewalk ./repository/internal/index \
             ./repository/backend/cache ./repository/backend/retry ./repository/backend/local ./repository/backend/rest
-# The race detector is slow: it leaves out the tables that go through the same
-# code a hundred times with another fault each, which "make test" runs.
-RACE_SKIP := ToFolder_faults|ToFolder_stalls|ClientDifferences
-# Of the engine, the tests in which several meet.
-RACED_ENGINE := EightWriters|Lock|Waiting|Prune|Copy|Stalls|KeyChange
+# Whole jobs, of which the race detector, which is slow, gets those in which the most
+# goroutines meet. "make test" runs the others.
+RACED_JOBS  := ./backup ./restore ./media ./targets ./snapshot ./rehearse ./virtualphone ./virtualphone/internal/backupagent ./repository/restorer ./repository
+RACED_TESTS := ToFolder$$|ToRepository$$|FromFS_cancel|ReadAhead|Copy_first|Copy_brokenConnections|CopyInterrupted|Folder_readAt|TestFS$$|Snapshot_passes|SessionsAtOnce|HeartbeatKeepsWiFi|UnplugAndPlug|InterruptedBackupContinues|TestRoundTrip$$|EightWriters|Waiting|Stalls|KeyChange
 FUZZTIME ?= 60s
 # Tests make and throw away many small files: in memory where there is room.
 TESTTMP  := $(shell [ -w /dev/shm ] && [ "$$(df -Pk /dev/shm | awk 'NR==2{print $$4}')" -gt 6000000 ] && echo /dev/shm || echo "$${TMPDIR:-/tmp}")
@@ -40,8 +39,8 @@ test: deps ## run every test
 	TMPDIR=$(TESTTMP) CGO_ENABLED=0 $(GO) test -p 4 -timeout 12m ./...
 
 race: deps ## run the tests of the concurrent packages under the race detector
-	TMPDIR=$(TESTTMP) CGO_ENABLED=1 $(GO) test -race -p 3 -skip '$(RACE_SKIP)' -timeout 12m $(RACED)
-	TMPDIR=$(TESTTMP) CGO_ENABLED=1 $(GO) test -race -timeout 10m -run '$(RACED_ENGINE)' ./repository
+	TMPDIR=$(TESTTMP) CGO_ENABLED=1 $(GO) test -race -p 3 -timeout 10m $(RACED)
+	TMPDIR=$(TESTTMP) CGO_ENABLED=1 $(GO) test -race -p 3 -timeout 10m -run '$(RACED_TESTS)' $(RACED_JOBS)
 
 lint: vet ## gofmt, vet for three systems, staticcheck
 	@files=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \
@@ -54,8 +53,8 @@ vet: ## go vet for Linux, macOS and Windows
 fuzz: ## fuzz every decoder for FUZZTIME each (default 60s)
 	@FUZZTIME=$(FUZZTIME) GO=$(GO) sh internal/deptest/fuzz.sh
 
-fuzz-ci: ## the same, all targets together within two minutes
-	@FUZZTOTAL=45 GO=$(GO) sh internal/deptest/fuzz.sh
+fuzz-ci: ## a third of them, another one every day, for two seconds each
+	@FUZZTIME=2s FUZZTHIRD=1 GO=$(GO) sh internal/deptest/fuzz.sh
 
 bench: deps build ## measure against idevicebackup2, restic and the limits; prints tables (BENCHFLAGS="-only repository -quick")
 	@$(MAKE) --no-print-directory deps PACKAGES="$(PACKAGES) $(BENCH_PACKAGES)"
