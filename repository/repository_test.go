@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -221,4 +222,33 @@ func TestResticReadsOurs(t *testing.T) {
 			t.Errorf("restic restores %s as %d bytes, not the %d of the original", name, len(got), len(data))
 		}
 	}
+}
+
+// Who knows the name of a piece is told that it is there, however soon he asks.
+func TestWriter_hasWhatItNamed(t *testing.T) {
+	r := initIn(t, memory.New(), Options{Workers: 4})
+	s := begin(t, r, Shared)
+	w, err := s.Writer(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	var readers sync.WaitGroup
+	for n := range 4 {
+		readers.Go(func() {
+			for i := range 500 {
+				c, err := w.SaveFile(t.Context(), strings.NewReader(fmt.Sprint(n, " ", i)), "a.txt", -1)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				ids, err := c.IDs(t.Context())
+				if err != nil || len(ids) != 1 || !w.Has(format.BlobHandle{ID: ids[0], Type: format.DataBlob}) {
+					t.Errorf("file %d: %v, %v, or it is said not to be there", i, ids, err)
+					return
+				}
+			}
+		})
+	}
+	readers.Wait()
 }

@@ -186,10 +186,11 @@ func (w *Writer) store(e *encoder, j job) error {
 	if !j.known {
 		j.handle.ID = format.Hash(j.data)
 	}
-	if j.content != nil {
+	mine := w.claim(j.handle, j.force)
+	if j.content != nil { // behind claim: who knows a blob's name may ask Has
 		j.content.set(j.number, j.handle.ID)
 	}
-	if !w.claim(j.handle, j.force) {
+	if !mine {
 		w.stats.known.Add(j.size())
 		return nil
 	}
