@@ -17,8 +17,8 @@ RACED    := ./internal/framing ./internal/plist ./usbmux ./lockdown ./afc ./noti
             ./repository/backend/cache ./repository/backend/retry ./repository/backend/local ./repository/backend/rest
 # Whole jobs, of which the race detector, which is slow, gets those in which the most
 # goroutines meet. "make test" runs the others.
-RACED_JOBS  := ./backup ./restore ./media ./targets ./snapshot ./rehearse ./virtualphone ./virtualphone/internal/backupagent ./repository/restorer ./repository
-RACED_TESTS := ToFolder$$|ToRepository$$|FromFS_cancel|ReadAhead|Copy_first|Copy_brokenConnections|CopyInterrupted|Folder_readAt|TestFS$$|Snapshot_passes|SessionsAtOnce|HeartbeatKeepsWiFi|UnplugAndPlug|InterruptedBackupContinues|TestRoundTrip$$|EightWriters|Waiting|Stalls|KeyChange
+RACED_JOBS  := ./backup ./restore ./media ./snapshot ./virtualphone ./repository
+RACED_TESTS := ToFolder$$|ToRepository$$|FromFS_cancel|ReadAhead|Copy_first|Copy_brokenConnections|Folder_readAt|TestFS$$|SessionsAtOnce|HeartbeatKeepsWiFi|UnplugAndPlug|EightWriters|Waiting|KeyChange
 FUZZTIME ?= 60s
 VETOS    ?= linux darwin windows
 # Tests make and throw away many small files: in memory where there is room.
