@@ -2,8 +2,6 @@ package server
 
 import (
 	"context"
-	"io"
-	"io/fs"
 
 	"github.com/keepsake-backup/keepsake/internal/secret"
 	"github.com/keepsake-backup/keepsake/schedule"
@@ -62,10 +60,7 @@ type Browser interface {
 }
 
 // File is a file of a version.
-type File interface {
-	io.ReadSeekCloser
-	Stat() (fs.FileInfo, error)
-}
+type File = service.File
 
 // Housekeeper changes settings.
 type Housekeeper interface {
