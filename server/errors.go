@@ -4,15 +4,35 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/keepsake-backup/keepsake/service"
 )
 
 // errFresh: the visitor has to prove again who he is.
 var errFresh = errors.New("this wants you to sign in again")
+
+// errNoSuch: it is not there, or not for who asks.
+var errNoSuch = fmt.Errorf("there is no such thing: %w", fs.ErrNotExist)
+
+// waitError: who asks has to wait.
+type waitError struct{ text, hint string }
+
+func (e *waitError) Error() string { return e.text }
+
+// Hint says for how long, or what to do meanwhile.
+func (e *waitError) Hint() string { return e.hint }
+
+func tooMany(text, hint string) error { return &waitError{text, hint} }
+
+// kindError: what was sent is of a kind that is not taken here.
+type kindError struct{}
+
+func (*kindError) Error() string { return "this kind of content is not taken here" }
 
 // inputError is a mistake in what somebody has typed or sent.
 type inputError struct {
@@ -58,6 +78,12 @@ func problemOf(err error) problem {
 	if in, ok := errors.AsType[*inputError](err); ok {
 		return problem{Status: http.StatusBadRequest, Title: "That did not work", Text: in.text, Hint: in.hint}
 	}
+	if wait, ok := errors.AsType[*waitError](err); ok {
+		return problem{Status: http.StatusTooManyRequests, Title: "Too many at once", Text: wait.text, Hint: wait.hint}
+	}
+	if kind, ok := errors.AsType[*kindError](err); ok {
+		return problem{Status: http.StatusUnsupportedMediaType, Title: "That did not work", Text: kind.Error()}
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return problem{Status: http.StatusNotFound, Title: "There is no such page", Text: "It may have been there and is gone, or it is somebody else's."}
@@ -77,6 +103,10 @@ func problemOf(err error) problem {
 
 // respondError shows err as a page, and logs what is our own fault.
 func (rt *router) respondError(w http.ResponseWriter, r *http.Request, err error) {
+	if wantsJSON(r) {
+		rt.respondAPIError(w, r, err)
+		return
+	}
 	if errors.Is(err, errFresh) {
 		http.Redirect(w, r, signInURL(r), http.StatusSeeOther)
 		return
@@ -86,6 +116,12 @@ func (rt *router) respondError(w http.ResponseWriter, r *http.Request, err error
 		rt.o.Log.ErrorContext(r.Context(), "request failed", "id", e.ID, "method", r.Method, "route", r.Pattern, "err", err)
 	}
 	rt.pages.problem(w, r, e)
+}
+
+// wantsJSON tells whether a script has asked, and no person: it would not know what
+// to do with a page.
+func wantsJSON(r *http.Request) bool {
+	return isAPI(r) || strings.HasPrefix(r.URL.Path, "/passkeys/") || strings.HasPrefix(r.Header.Get("Accept"), "application/json")
 }
 
 func urlValues(m map[string]string) string {

@@ -1,8 +1,14 @@
 package server
 
 import (
+	"errors"
+	"fmt"
+	"maps"
+	"mime"
 	"net/http"
 	"slices"
+
+	"golang.org/x/time/rate"
 )
 
 // openPages are the pages that need no session. Everything else does.
@@ -10,26 +16,51 @@ var openPages = []string{"GET /signin", "GET /setup"}
 
 // router holds every route, so that tests can walk them.
 type router struct {
-	o     Options
-	pages *pages
-	mux   *http.ServeMux
-	all   []string // patterns, sorted
+	o        Options
+	pages    *pages
+	mux      *http.ServeMux
+	all      []string // patterns, sorted
+	covered  []string // methods of Service that the API stands for
+	compress func(http.Handler) http.HandlerFunc
+	streams  streams
+	guesses  *rate.Limiter // of the set-up code
 }
 
-func newRouter(o Options) *router {
-	rt := &router{o: o, pages: newPages(o), mux: http.NewServeMux()}
+func newRouter(o Options) (*router, error) {
+	rt := &router{o: o, pages: newPages(o), mux: http.NewServeMux(), streams: streams{open: map[int64]int{}}, guesses: codeGuesses()}
+	var err error
+	if rt.compress, err = newCompressor(); err != nil {
+		return nil, err
+	}
 	for pattern, h := range rt.pages.assets() {
-		rt.add(pattern, h)
+		rt.add(pattern, rt.compress(h))
 	}
 	for pattern, p := range rt.pages.routes() {
-		h := rt.page(p)
-		if !slices.Contains(openPages, pattern) {
-			h = rt.members(h)
-		}
-		rt.add(pattern, h)
+		rt.page(pattern, p)
 	}
+	for pattern, p := range rt.ownPages() {
+		rt.page(pattern, p)
+	}
+	rt.add("GET /healthz", http.HandlerFunc(rt.healthz))
+	rt.add("GET /metrics", rt.metrics())
+	a, err := newAPI(rt)
+	if err != nil {
+		return nil, err
+	}
+	rt.covered = a.covered
+	rt.fallbacks()
 	slices.Sort(rt.all)
-	return rt
+	return rt, nil
+}
+
+// ownPages are those that show nothing themselves.
+func (rt *router) ownPages() map[string]page {
+	own := map[string]page{
+		"GET /events": rt.events,
+		"GET /phones/{udid}/versions/{id}/download": rt.download,
+	}
+	maps.Copy(own, rt.signInPages())
+	return own
 }
 
 func (rt *router) add(pattern string, h http.Handler) {
@@ -37,13 +68,77 @@ func (rt *router) add(pattern string, h http.Handler) {
 	rt.mux.Handle(pattern, h)
 }
 
-// page makes a handler of p, whose errors become error pages.
-func (rt *router) page(p page) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := p(w, r); err != nil {
+// page adds a page, whose error becomes an error page. It is closed to those who are
+// not signed in, but for openPages.
+func (rt *router) page(pattern string, p page) {
+	var h http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		err := readForm(r)
+		if err == nil {
+			err = p(w, r)
+		}
+		if err != nil {
 			rt.respondError(w, r, err)
 		}
 	})
+	if !slices.Contains(streamed, pattern) {
+		h = rt.compress(h)
+	}
+	if !slices.Contains(openPages, pattern) && !slices.Contains(openPosts, pattern) {
+		h = rt.members(h)
+	}
+	rt.add(pattern, h)
+}
+
+// readForm reads what a form has sent, so that pages find it in r.PostForm and one
+// that is too big or none at all is told. JSON is left to the page.
+func readForm(r *http.Request) error {
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		return nil
+	}
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	switch {
+	case r.Header.Get("Content-Type") == "" && r.ContentLength == 0, err == nil && kind == "application/json":
+		return nil
+	case err != nil || kind != "application/x-www-form-urlencoded":
+		return &kindError{}
+	}
+	if err := r.ParseForm(); err != nil {
+		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+			return err
+		}
+		return &inputError{"the form could not be read", "Load the page anew and try once more."}
+	}
+	return nil
+}
+
+// streamed are never compressed: the one must be flushed, the other be cut in parts.
+var streamed = []string{"GET /events", "GET /phones/{udid}/versions/{id}/download"}
+
+// fallbacks answer what nothing else does, in the form that who asks understands.
+// They tell nothing to strangers: not even which pages there are.
+func (rt *router) fallbacks() {
+	rt.add("/", rt.members(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		rt.pages.problem(w, r, rt.missing(r))
+	})))
+	rt.add("/api/", rt.apiMembers(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		e := rt.missing(r)
+		writeProblem(w, problemOnWire(e))
+	})))
+}
+
+// missing tells a wrong method from a wrong path.
+func (rt *router) missing(r *http.Request) problem {
+	for _, m := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete} {
+		if m == r.Method {
+			continue
+		}
+		other := r.Clone(r.Context())
+		other.Method = m
+		if _, pattern := rt.mux.Handler(other); pattern != "/" && pattern != "/api/" && pattern != "" {
+			return problem{Status: http.StatusMethodNotAllowed, Title: "Not so", Text: fmt.Sprintf("This address does not take %s.", method(r))}
+		}
+	}
+	return problem{Status: http.StatusNotFound, Title: "There is no such page", Text: "It may have been there and is gone."}
 }
 
 // members lets those pass who are signed in, and sends others to do so.
@@ -51,8 +146,10 @@ func (rt *router) members(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		v := visitorFrom(r.Context())
 		switch {
-		case v.signedIn():
+		case v.signedIn() && v.Session != 0:
 			next.ServeHTTP(w, r)
+		case r.URL.Path == "/events":
+			writeProblem(w, unauthorized(v)) // a page would only confuse what listens
 		case v.FirstRun:
 			http.Redirect(w, r, "/setup", http.StatusSeeOther)
 		default:
@@ -61,7 +158,17 @@ func (rt *router) members(next http.Handler) http.Handler {
 	})
 }
 
-func (rt *router) handler() http.Handler { return rt.mux }
+// handler is everything around the routes, from the outside in.
+func (rt *router) handler() http.Handler {
+	var h http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, traceFrom(r.Context()).pattern = rt.mux.Handler(r)
+		rt.mux.ServeHTTP(w, r)
+	})
+	for _, wrap := range []func(http.Handler) http.Handler{rt.session, rt.sameSite, rt.limits, rt.hosts, rt.headers, rt.remote, rt.logged} {
+		h = wrap(h)
+	}
+	return h
+}
 
 // signInURL is the page to sign in at that comes back to where r was going, as
 // far as that can be gone to again.

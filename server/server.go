@@ -12,11 +12,9 @@ import (
 // Options are what a server needs and how it is reached.
 type Options struct {
 	Service Service
+	Auth    Auth
 	// Version is of the build, such as "v0.5.0".
 	Version string
-	// TLS: the requests come over TLS, here or at a trusted proxy. Cookies are then
-	// Secure and bound to the host.
-	TLS bool
 	// HSTS tells browsers to come by TLS only from now on. Not for certificates of
 	// our own authority: whoever has lost its trust could not come any more.
 	HSTS bool
@@ -24,6 +22,9 @@ type Options struct {
 	// those of the certificate and of the configuration. IP addresses always may be:
 	// an address cannot be rebound by DNS.
 	Hosts []string
+	// Plain allows requests without TLS from other computers. Passwords then cross the
+	// network for all to read: for tests, and for networks that are encrypted anyway.
+	Plain bool
 	// TrustedProxies may say for whom they ask, by X-Forwarded-For, -Proto and -Host.
 	TrustedProxies []netip.Prefix
 	// SetUpCode is wanted for the first account from anywhere but loopback.
@@ -47,8 +48,11 @@ func (o Options) withDefaults() Options {
 }
 
 // New is the handler of everything that a service serves. See NewHTTP for the
-// server around it.
-func New(o Options) http.Handler {
-	o = o.withDefaults()
-	return newRouter(o).handler()
+// server around it. It fails only by a mistake of ours in a route or a template.
+func New(o Options) (http.Handler, error) {
+	rt, err := newRouter(o.withDefaults())
+	if err != nil {
+		return nil, err
+	}
+	return rt.handler(), nil
 }

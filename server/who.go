@@ -15,6 +15,8 @@ type visitor struct {
 	// was last confirmed by a password or a passkey.
 	Session  int64
 	SignedIn time.Time
+	// Scopes are those of a token.
+	Scopes []string
 	// FirstRun: there is no account yet, and nobody can sign in. NeedsCode: this
 	// visitor needs the set-up code that serve has printed to make the first one.
 	FirstRun, NeedsCode bool
