@@ -27,7 +27,8 @@ const (
 // Device is a handle on one phone over one transport. Its methods may be called
 // concurrently; those that need the session take turns.
 type Device struct {
-	mux       *usbmux.Client
+	mux       *usbmux.Client // nil if straight is not
+	straight  *straight      // the way past usbmuxd; nil if mux is not
 	udid      UDID
 	transport Transport
 

@@ -24,6 +24,13 @@ const (
 // connect to phones on Wi-Fi, by TCP to the address it announced (protocol.md
 // 1.4). It makes a Device a lockdown.Dialer.
 func (d *Device) DialPort(ctx context.Context, port uint16) (net.Conn, error) {
+	if d.straight != nil {
+		conn, err := d.straight.dial(ctx, port)
+		if err != nil && ctx.Err() == nil {
+			return nil, &HintError{fmt.Errorf("%s: %w: %w", d.Name(), ErrNoDevice, err), remedyNetworkGone}
+		}
+		return conn, err
+	}
 	at, direct := d.attachment()
 	if direct {
 		return dialDirect(ctx, at.Addr, port)

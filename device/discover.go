@@ -201,8 +201,15 @@ func Await(ctx context.Context, opt Options) (*Device, error) {
 }
 
 // AwaitGone returns nil as soon as the phone is no longer attached as it was
-// when this handle last used it: it was unplugged, or restarts.
+// when this handle last used it: it was unplugged, or restarts. A phone opened by
+// [OpenDirect] is gone when nobody answers at its address.
 func (d *Device) AwaitGone(ctx context.Context) error {
+	if d.straight != nil {
+		if err := d.straight.awaitGone(ctx); err != nil {
+			return fmt.Errorf("wait for %s to go: %w", d.Name(), err)
+		}
+		return nil
+	}
 	at, _ := d.attachment()
 	for {
 		list, err := d.mux.List(ctx)

@@ -12,6 +12,9 @@
 //	Device ── usbmuxd ── cable or Wi-Fi ── lockdownd ── session ┬ values
 //	   └──── TCP, where usbmuxd does not connect to Wi-Fi ──┘   └ StartService → service
 //
+// Phones on the network need no usbmuxd at all: [OpenDirect] takes an address and
+// a pair record, and answers the phone's heartbeat. Package discovery finds both.
+//
 // Errors say what kind of thing went wrong through the sentinels below
 // ([ErrLocked], [ErrNotPaired], …), keep the phone's own word (lockdown.Error)
 // underneath, and carry what to do about it: [Hint].

@@ -139,8 +139,9 @@ func (d *Device) savePairRecord(ctx context.Context, rec *lockdown.PairRecord) e
 	return d.mux.SavePairRecord(ctx, d.udid, at.ID, data)
 }
 
-// Unpair makes the phone forget this computer, and usbmuxd the pair record. A
-// phone that has forgotten already is no error.
+// Unpair makes the phone forget this computer, and usbmuxd the pair record; of a
+// handle from [OpenDirect] the record stays with its owner. A phone that has
+// forgotten already is no error.
 func (d *Device) Unpair(ctx context.Context) error {
 	rec, err := d.pairRecord(ctx)
 	switch {
@@ -159,6 +160,9 @@ func (d *Device) Unpair(ctx context.Context) error {
 	}
 	if err != nil {
 		return d.fail(err)
+	}
+	if d.straight != nil { // the record is with whoever opened the handle
+		return d.dropSession(ctx)
 	}
 	if err := d.mux.DeletePairRecord(ctx, d.udid); err != nil {
 		return fmt.Errorf("%s: the phone forgot this computer, but: %w", d.Name(), err)

@@ -89,13 +89,17 @@ func (d *Device) openSession(ctx context.Context, rec *lockdown.PairRecord) (*lo
 	return nil, err
 }
 
-// pairRecord reads the phone's pair record from the daemon, once.
+// pairRecord reads the phone's pair record from the daemon, once; a handle past
+// usbmuxd was given it.
 func (d *Device) pairRecord(ctx context.Context) (*lockdown.PairRecord, error) {
 	d.mu.Lock()
 	rec := d.record
 	d.mu.Unlock()
 	if rec != nil {
 		return rec, nil
+	}
+	if d.straight != nil {
+		return d.straight.way.Record, nil
 	}
 	data, err := d.mux.ReadPairRecord(ctx, d.udid)
 	if err != nil {
