@@ -41,23 +41,24 @@ func drawing(p service.Phone) template.HTML {
 	h := fnv.New32a()
 	h.Write([]byte(p.UDID)) // a hash.Hash never fails
 	sum := h.Sum32()
-	s := scenes[sum%uint32(len(scenes))]
+	s := scenes[(sum^sum>>9^sum>>21)%uint32(len(scenes))]
+	turn := int(sum >> 4 % 3) // where the sun stands
 	id := fmt.Sprintf("d%08x", sum)
 	var b strings.Builder
 	switch {
 	case tablet.MatchString(p.ProductType):
 		fmt.Fprintf(&b, `<svg class="drawing wide" viewBox="0 0 140 200" aria-hidden="true"><rect x="3" y="3" width="134" height="194" rx="12" fill="%s"/>`, color)
 		fmt.Fprintf(&b, `<rect x="6" y="6" width="128" height="188" rx="9" fill="#0c0e0d"/>`)
-		landscape(&b, id, s, 12, 12, 116, 176, 5)
+		landscape(&b, id, s, turn, 12, 12, 116, 176, 5)
 	case button.MatchString(p.ProductType):
 		fmt.Fprintf(&b, `<svg class="drawing" viewBox="0 0 100 200" aria-hidden="true"><rect x="3" y="3" width="94" height="194" rx="16" fill="%s"/>`, color)
 		fmt.Fprintf(&b, `<rect x="6" y="6" width="88" height="188" rx="13" fill="#121413"/>`)
-		landscape(&b, id, s, 10, 28, 80, 140, 2)
+		landscape(&b, id, s, turn, 10, 28, 80, 140, 2)
 		b.WriteString(`<circle cx="50" cy="181" r="8" fill="none" stroke="#4b514e" stroke-width="1.6"/><rect x="40" y="16" width="20" height="3" rx="1.5" fill="#3a3f3d"/>`)
 	default:
 		fmt.Fprintf(&b, `<svg class="drawing" viewBox="0 0 100 200" aria-hidden="true"><rect x="1" y="46" width="3" height="14" rx="1.5" fill="%[1]s"/><rect x="1" y="66" width="3" height="24" rx="1.5" fill="%[1]s"/><rect x="96" y="62" width="3" height="32" rx="1.5" fill="%[1]s"/><rect x="3" y="3" width="94" height="194" rx="21" fill="%[1]s"/>`, color)
 		fmt.Fprintf(&b, `<rect x="6" y="6" width="88" height="188" rx="18" fill="#0c0e0d"/>`)
-		landscape(&b, id, s, 9, 9, 82, 182, 15)
+		landscape(&b, id, s, turn, 9, 9, 82, 182, 15)
 		if island.MatchString(p.ProductType) {
 			b.WriteString(`<rect x="37" y="15" width="26" height="8" rx="4" fill="#0c0e0d"/>`)
 		} else {
@@ -69,10 +70,10 @@ func drawing(p service.Phone) template.HTML {
 }
 
 // landscape draws s into a rounded rectangle.
-func landscape(b *strings.Builder, id string, s scene, x, y, w, h, r int) {
+func landscape(b *strings.Builder, id string, s scene, turn, x, y, w, h, r int) {
 	fmt.Fprintf(b, `<clipPath id="%s"><rect x="%d" y="%d" width="%d" height="%d" rx="%d"/></clipPath><g clip-path="url(#%[1]s)">`, id, x, y, w, h, r)
 	fmt.Fprintf(b, `<rect x="%d" y="%d" width="%d" height="%d" fill="%s"/>`, x, y, w, h, s.sky)
-	fmt.Fprintf(b, `<circle cx="%d" cy="%d" r="%d" fill="%s"/>`, x+w*2/3, y+h*2/5, w/6, s.sun)
+	fmt.Fprintf(b, `<circle cx="%d" cy="%d" r="%d" fill="%s"/>`, x+w*(3+turn*2)/10, y+h*(44-turn*5)/100, w/6, s.sun)
 	fmt.Fprintf(b, `<path d="M%d %d q%d -%d %d -%d t%d %d V%d H%d z" fill="%s"/>`, x, y+h*2/3, w/4, h/6, w/2, h/12, w/2+2, h/20, y+h, x, s.far)
 	fmt.Fprintf(b, `<path d="M%d %d q%d -%d %d -%d t%d -%d V%d H%d z" fill="%s"/></g>`, x, y+h*4/5, w/3, h/20, w*2/3, h/40, w/3+2, h/8, y+h, x, s.near)
 }

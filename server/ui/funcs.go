@@ -40,6 +40,7 @@ func funcs(now func() time.Time, a *assets) template.FuncMap {
 		"initial":   initial,
 		"kind":      kind,
 		"state":     state,
+		"system":    system,
 		"upper":     upper,
 		"late":      late,
 		"soon":      soon,
@@ -134,6 +135,9 @@ func when(t, now time.Time) string {
 	t = t.In(now.Location())
 	if days := daysApart(t, now); days >= -6 && days <= 6 {
 		return day(t, now) + " " + t.Format("15:04")
+	}
+	if t.Year() == now.Year() {
+		return t.Format("2 January 15:04")
 	}
 	return day(t, now)
 }
@@ -252,4 +256,15 @@ func placeIcon(kind string) string {
 		return "cloud"
 	}
 	return "server"
+}
+
+// system is what runs on the phone and its version, "" unknown.
+func system(p service.Phone) string {
+	switch {
+	case p.IOS == "":
+		return ""
+	case tablet.MatchString(p.ProductType):
+		return "iPadOS " + p.IOS
+	}
+	return "iOS " + p.IOS
 }
