@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"mime"
 	"net/http"
 	"reflect"
 	"slices"
@@ -70,7 +71,19 @@ func (m muxAdapter) HandleFunc(pattern string, h func(http.ResponseWriter, *http
 	if !strings.HasSuffix(pattern, "/events") && !strings.HasSuffix(pattern, "/download") {
 		handler = m.rt.compress(handler)
 	}
-	m.rt.add(pattern, m.rt.apiMembers(handler))
+	m.rt.add(pattern, m.rt.apiMembers(onlyJSON(handler)))
+}
+
+// onlyJSON refuses what is not JSON, also where nothing would read it: forms of
+// other sites cannot send that.
+func onlyJSON(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); r.ContentLength != 0 && r.Method != http.MethodGet && (err != nil || kind != "application/json") {
+			writeProblem(w, &api.Problem{Title: "Unsupported Media Type", Status: http.StatusUnsupportedMediaType, Detail: "the API takes JSON", Hint: "Set Content-Type: application/json."})
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 func (m muxAdapter) ServeHTTP(w http.ResponseWriter, r *http.Request) { m.rt.mux.ServeHTTP(w, r) }

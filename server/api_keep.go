@@ -11,7 +11,7 @@ import (
 
 type (
 	onIn struct {
-		phone
+		PhonePath
 		Body api.On
 	}
 	targetIn struct {
@@ -33,7 +33,7 @@ func (a *apiRoutes) phoneSettings() {
 	}
 	handle(a, put("policy", "set-policy", "When it is backed up", "SetPolicy"),
 		func(ctx context.Context, who service.Who, in *struct {
-			phone
+			PhonePath
 			Body api.Policy
 		}) (*none, error) {
 			p, err := policyOf(in.Body)
@@ -44,7 +44,7 @@ func (a *apiRoutes) phoneSettings() {
 		})
 	handle(a, put("retention", "set-retention", "How many versions are kept", "SetRetention"),
 		func(ctx context.Context, who service.Who, in *struct {
-			phone
+			PhonePath
 			Body api.Retention
 		}) (*none, error) {
 			return &none{}, svc.SetRetention(ctx, who, in.UDID, service.Retention(in.Body))
@@ -53,7 +53,7 @@ func (a *apiRoutes) phoneSettings() {
 	owner.fresh = true
 	handle(a, owner,
 		func(ctx context.Context, who service.Who, in *struct {
-			phone
+			PhonePath
 			Body api.Owner
 		}) (*none, error) {
 			return &none{}, svc.SetOwner(ctx, who, in.UDID, in.Body.Account)
@@ -68,7 +68,7 @@ func (a *apiRoutes) phoneSettings() {
 	})
 	handle(a, put("address", "set-address", "Where to look for it besides", "SetAddress"),
 		func(ctx context.Context, who service.Who, in *struct {
-			phone
+			PhonePath
 			Body api.Address
 		}) (*none, error) {
 			return &none{}, svc.SetAddress(ctx, who, in.UDID, in.Body.Address)
@@ -77,7 +77,7 @@ func (a *apiRoutes) phoneSettings() {
 	remember.fresh = true
 	handle(a, remember,
 		func(ctx context.Context, who service.Who, in *struct {
-			phone
+			PhonePath
 			Body api.Password
 		}) (*none, error) {
 			return &none{}, svc.RememberPassword(ctx, who, in.UDID, secret.NewBackupPassword(in.Body.Password))
@@ -88,13 +88,13 @@ func (a *apiRoutes) versionSettings() {
 	svc := a.rt.o.Service
 	handle(a, operation{method: "PUT", path: "/phones/{udid}/versions/{id}/pin", id: "pin", summary: "Keep a version whatever the retention says", tag: "versions", scope: scopeAdmin, covers: "Pin", status: http.StatusNoContent},
 		func(ctx context.Context, who service.Who, in *struct {
-			versionIn
+			VersionPath
 			Body api.On
 		}) (*none, error) {
 			return &none{}, svc.Pin(ctx, who, in.UDID, in.ID, in.Body.On)
 		})
 	handle(a, operation{method: "DELETE", path: "/phones/{udid}/versions/{id}", id: "forget", summary: "Remove a version for good", tag: "versions", scope: scopeAdmin, fresh: true, covers: "Forget"},
-		func(ctx context.Context, who service.Who, in *versionIn) (*body[api.Started], error) {
+		func(ctx context.Context, who service.Who, in *VersionPath) (*body[api.Started], error) {
 			return started(svc.Forget(ctx, who, in.UDID, in.ID))
 		})
 }

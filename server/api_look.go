@@ -14,15 +14,27 @@ import (
 	"github.com/keepsake-backup/keepsake/service"
 )
 
-// inputs that many operations share; huma reads them by their tags.
+// What many operations take; huma reads it by the tags, and embedded structs only
+// if their names are exported.
 type (
-	none  struct{}
-	phone struct {
+	none struct{}
+	// PhonePath names a phone.
+	PhonePath struct {
 		UDID string `path:"udid" maxLength:"64"`
 	}
-	versionIn struct {
-		phone
+	// VersionPath names a version of it.
+	VersionPath struct {
+		PhonePath
 		ID string `path:"id" maxLength:"64" doc:"Of the version"`
+	}
+	// AccountPath names an account, or a token of one.
+	AccountPath struct {
+		ID int64 `path:"id"`
+	}
+	// PageQuery asks for a page of a long list.
+	PageQuery struct {
+		After string `query:"after" maxLength:"4096" doc:"The next of the page before"`
+		Limit int    `query:"limit" minimum:"1" maximum:"1000" default:"200"`
 	}
 	jobIn struct {
 		ID int64 `path:"id"`
@@ -46,12 +58,12 @@ func (a *apiRoutes) lookOperations() {
 			return bodyOf(wireOverview(o)), err
 		})
 	handle(a, operation{method: "GET", path: "/phones/{udid}", id: "phone", summary: "All that is known of a phone", tag: "phones", scope: scopeRead, covers: "Phone"},
-		func(ctx context.Context, who service.Who, in *phone) (*body[api.Phone], error) {
+		func(ctx context.Context, who service.Who, in *PhonePath) (*body[api.Phone], error) {
 			p, err := svc.Phone(ctx, who, in.UDID)
 			return bodyOf(wirePhone(p)), err
 		})
 	handle(a, operation{method: "GET", path: "/phones/{udid}/versions", id: "versions", summary: "Its versions, the newest first", tag: "versions", scope: scopeRead, covers: "Versions"},
-		func(ctx context.Context, who service.Who, in *phone) (*body[api.Versions], error) {
+		func(ctx context.Context, who service.Who, in *PhonePath) (*body[api.Versions], error) {
 			v, err := svc.Versions(ctx, who, in.UDID)
 			return bodyOf(api.Versions{Versions: each(v, wireVersion)}), err
 		})

@@ -59,10 +59,6 @@ func admins[I, O any](do func(context.Context, service.Who, *I) (*O, error)) fun
 	}
 }
 
-type accountIn struct {
-	ID int64 `path:"id"`
-}
-
 func (a *apiRoutes) accountOperations() {
 	people := a.rt.o.Auth
 	handle(a, operation{method: "GET", path: "/accounts", id: "accounts", summary: "All people", tag: "people", scope: scopeAdmin},
@@ -77,13 +73,13 @@ func (a *apiRoutes) accountOperations() {
 		}))
 	handle(a, operation{method: "PATCH", path: "/accounts/{id}", id: "change-account", summary: "Change a person's account", tag: "people", scope: scopeAdmin, fresh: true, status: http.StatusNoContent},
 		admins(func(ctx context.Context, who service.Who, in *struct {
-			accountIn
+			AccountPath
 			Body api.ChangeAccount
 		}) (*none, error) {
 			return &none{}, changeAccount(ctx, people, who.Account, in.ID, in.Body)
 		}))
 	handle(a, operation{method: "DELETE", path: "/accounts/{id}", id: "delete-account", summary: "Remove a person's account; the phones are nobody's then, and their backups stay", tag: "people", scope: scopeAdmin, fresh: true, status: http.StatusNoContent},
-		admins(func(ctx context.Context, who service.Who, in *accountIn) (*none, error) {
+		admins(func(ctx context.Context, who service.Who, in *AccountPath) (*none, error) {
 			return &none{}, people.DeleteAccount(ctx, who.Account, in.ID)
 		}))
 }
@@ -154,7 +150,7 @@ func (a *apiRoutes) tokenOperations() {
 			return &madeTokenOut{NoCompression: "1", Body: api.MadeToken{Token: text.Reveal()}}, nil
 		})
 	handle(a, operation{method: "DELETE", path: "/tokens/{id}", id: "delete-token", summary: "End a token", tag: "people", scope: scopeAdmin, status: http.StatusNoContent},
-		func(ctx context.Context, who service.Who, in *accountIn) (*none, error) {
+		func(ctx context.Context, who service.Who, in *AccountPath) (*none, error) {
 			return &none{}, people.DeleteToken(ctx, who.Account, in.ID)
 		})
 	handle(a, operation{method: "GET", path: "/passkeys", id: "passkeys", summary: "Your passkeys", tag: "people", scope: scopeAdmin},

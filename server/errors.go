@@ -81,6 +81,12 @@ func problemOf(err error) problem {
 	if wait, ok := errors.AsType[*waitError](err); ok {
 		return problem{Status: http.StatusTooManyRequests, Title: "Too many at once", Text: wait.text, Hint: wait.hint}
 	}
+	switch {
+	case errors.Is(err, ErrWait):
+		return problem{Status: http.StatusTooManyRequests, Title: "Wait a little", Text: "There were too many wrong passwords.", Hint: hintOf(err)}
+	case errors.Is(err, ErrWrong):
+		return problem{Status: http.StatusBadRequest, Title: "That did not work", Text: "The password is wrong.", Hint: hintOf(err)}
+	}
 	if kind, ok := errors.AsType[*kindError](err); ok {
 		return problem{Status: http.StatusUnsupportedMediaType, Title: "That did not work", Text: kind.Error()}
 	}
@@ -108,7 +114,7 @@ func (rt *router) respondError(w http.ResponseWriter, r *http.Request, err error
 		return
 	}
 	if errors.Is(err, errFresh) {
-		http.Redirect(w, r, signInURL(r), http.StatusSeeOther)
+		http.Redirect(w, r, rt.signInURL(r), http.StatusSeeOther)
 		return
 	}
 	e := problemOf(err)

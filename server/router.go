@@ -6,13 +6,25 @@ import (
 	"maps"
 	"mime"
 	"net/http"
+	"net/url"
+	"path"
 	"slices"
+	"strings"
 
 	"golang.org/x/time/rate"
 )
 
 // openPages are the pages that need no session. Everything else does.
 var openPages = []string{"GET /signin", "GET /setup"}
+
+// stalePosts change something and are content with a session of any age: they add
+// to the backups, or to what is told, and take nothing away. What is not in this
+// list wants a fresh sign-in, so that a new form is careful by itself.
+var stalePosts = []string{
+	"POST /phones/{udid}/backup", "POST /phones/{udid}/media", "POST /phones/{udid}/pair", "POST /phones/{udid}/check", "POST /phones/{udid}/rehearse",
+	"POST /phones/{udid}/policy", "POST /phones/{udid}/retention", "POST /phones/{udid}/wifi", "POST /phones/{udid}/address",
+	"POST /phones/{udid}/versions/{id}/pin", "POST /activity/{job}/cancel", "POST /targets/{name}/copy", "POST /settings/test",
+}
 
 // router holds every route, so that tests can walk them.
 type router struct {
@@ -31,6 +43,9 @@ func newRouter(o Options) (*router, error) {
 	var err error
 	if rt.compress, err = newCompressor(); err != nil {
 		return nil, err
+	}
+	if rt.pages.uiErr != nil {
+		return nil, fmt.Errorf("read the templates of the pages: %w", rt.pages.uiErr)
 	}
 	for pattern, h := range rt.pages.assets() {
 		rt.add(pattern, rt.compress(h))
@@ -71,6 +86,10 @@ func (rt *router) add(pattern string, h http.Handler) {
 // page adds a page, whose error becomes an error page. It is closed to those who are
 // not signed in, but for openPages.
 func (rt *router) page(pattern string, p page) {
+	open := slices.Contains(openPages, pattern) || slices.Contains(openPosts, pattern)
+	if !strings.HasPrefix(pattern, "GET ") && !open && !slices.Contains(stalePosts, pattern) {
+		p = rt.pages.fresh(p)
+	}
 	var h http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		err := readForm(r)
 		if err == nil {
@@ -83,7 +102,7 @@ func (rt *router) page(pattern string, p page) {
 	if !slices.Contains(streamed, pattern) {
 		h = rt.compress(h)
 	}
-	if !slices.Contains(openPages, pattern) && !slices.Contains(openPosts, pattern) {
+	if !open {
 		h = rt.members(h)
 	}
 	rt.add(pattern, h)
@@ -153,7 +172,7 @@ func (rt *router) members(next http.Handler) http.Handler {
 		case v.FirstRun:
 			http.Redirect(w, r, "/setup", http.StatusSeeOther)
 		default:
-			http.Redirect(w, r, signInURL(r), http.StatusSeeOther)
+			http.Redirect(w, r, rt.signInURL(r), http.StatusSeeOther)
 		}
 	})
 }
@@ -170,11 +189,28 @@ func (rt *router) handler() http.Handler {
 	return h
 }
 
-// signInURL is the page to sign in at that comes back to where r was going, as
-// far as that can be gone to again.
-func signInURL(r *http.Request) string {
-	if r.Method != http.MethodGet || r.URL.Path == "/" {
+// signInURL is the page to sign in at that comes back to where r was going: for a
+// form, to the page that it probably was on.
+func (rt *router) signInURL(r *http.Request) string {
+	next := r.URL.RequestURI()
+	if r.Method != http.MethodGet {
+		next = rt.pageOf(r)
+	}
+	if next = safeNext(next); next == "/" {
 		return "/signin"
 	}
-	return "/signin?" + urlValues(map[string]string{"next": r.URL.RequestURI()})
+	return "/signin?" + urlValues(map[string]string{"next": next})
+}
+
+// pageOf is the path of the nearest page at or above that of r.
+func (rt *router) pageOf(r *http.Request) string {
+	look := r.Clone(r.Context())
+	look.Method = http.MethodGet
+	for p := path.Clean(r.URL.Path); p != "/" && p != "."; p = path.Dir(p) {
+		look.URL.Path, look.URL.RawPath = p, ""
+		if _, pattern := rt.mux.Handler(look); strings.HasPrefix(pattern, "GET /") {
+			return (&url.URL{Path: p}).String()
+		}
+	}
+	return "/"
 }
