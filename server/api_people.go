@@ -125,7 +125,7 @@ func findAccount(ctx context.Context, people People, id int64) (Account, error) 
 			return x, nil
 		}
 	}
-	return Account{}, errNoSuch
+	return Account{}, errAbsent
 }
 
 func (a *apiRoutes) tokenOperations() {
@@ -166,7 +166,7 @@ func (a *apiRoutes) tokenOperations() {
 		}) (*none, error) {
 			id, err := base64.RawURLEncoding.DecodeString(in.ID)
 			if err != nil {
-				return nil, errNoSuch
+				return nil, errAbsent
 			}
 			return &none{}, keys.DeletePasskey(ctx, who.Account, id)
 		})

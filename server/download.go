@@ -160,12 +160,13 @@ func (rt *router) sendFolder(w http.ResponseWriter, r *http.Request, udid, versi
 	}
 	z.out = zip.NewWriter(w)
 	z.out.RegisterCompressor(zip.Deflate, func(w io.Writer) (io.WriteCloser, error) { return flate.NewWriter(w, flate.BestSpeed) })
-	if err := z.folder(r.Context(), first, folder, "", 0); err == nil {
+	if err = z.folder(r.Context(), first, folder, "", 0); err == nil {
 		err = z.out.Close()
-	} else if !errors.Is(err, context.Canceled) {
-		rt.o.Log.ErrorContext(r.Context(), "a download of a folder broke", "udid", udid, "version", version, "err", err)
 	}
 	if err != nil {
+		if !errors.Is(err, context.Canceled) {
+			rt.o.Log.ErrorContext(r.Context(), "a download of a folder broke", "version", version, "err", err)
+		}
 		panic(http.ErrAbortHandler)
 	}
 	return nil

@@ -16,8 +16,8 @@ import (
 // errFresh: the visitor has to prove again who he is.
 var errFresh = errors.New("this wants you to sign in again")
 
-// errNoSuch: it is not there, or not for who asks.
-var errNoSuch = fmt.Errorf("there is no such thing: %w", fs.ErrNotExist)
+// errAbsent: it is not there, or not for who asks.
+var errAbsent = fmt.Errorf("there is no such thing: %w", fs.ErrNotExist)
 
 // waitError: who asks has to wait.
 type waitError struct{ text, hint string }
