@@ -3,6 +3,7 @@ package virtualphone
 import (
 	"fmt"
 	"log/slog"
+	"net"
 	"time"
 
 	"github.com/keepsake-backup/keepsake/virtualphone/internal/fault"
@@ -42,6 +43,14 @@ type Config struct {
 	// it; the others take free ports).
 	WiFi       bool
 	WiFiListen string
+	// Announce gives the network interfaces on which the phone announces itself by
+	// multicast DNS while it is on Wi-Fi, as real ones do; nil announces nothing.
+	// WiFiListen must then be an address that is reached there, or none, as in
+	// ":62078", for all of them.
+	Announce func() ([]net.Interface, error)
+	// PrivateAddress lets it announce another Wi-Fi address than its own, as phones
+	// do by default; false leaves it as the folder has it.
+	PrivateAddress bool
 	// BSDAddress announces NetworkAddress in the layout of BSD on every system,
 	// as libimobiledevice before 2023 reads it; newer hosts want their system's
 	// own, the default (protocol.md 1.3).
@@ -126,6 +135,7 @@ func (c Config) apply(s *state.Settings) error {
 		s.IOS, s.Build = c.IOS, build
 	}
 	s.DeviceName = orElse(c.DeviceName, s.DeviceName)
+	s.PrivateAddress = s.PrivateAddress || c.PrivateAddress
 	s.DeviceClass = orElse(c.DeviceClass, s.DeviceClass)
 	s.KDFRounds = orElse(c.KDFRounds, s.KDFRounds)
 	if c.Passcode != nil {

@@ -117,7 +117,7 @@ func (p *Phone) freePortLocked(o *openPort) (uint16, error) {
 			}
 		}
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ln, err := net.Listen("tcp", net.JoinHostPort(p.wifiHost(), "0"))
 	if err != nil {
 		return 0, err
 	}

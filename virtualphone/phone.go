@@ -43,6 +43,7 @@ type Phone struct {
 	usbID   uint32
 	wifiID  uint32
 	wifiLn  net.Listener
+	airing  *airing // nil: it does not announce itself
 	links   map[*link]bool
 	quiet   chan struct{} // closed when links runs empty; nil if nobody waits
 	ports   map[uint16]*openPort
@@ -133,6 +134,7 @@ func (p *Phone) refresh() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.attachLocked()
+	p.reannounceLocked()
 }
 
 // errGone is why connections end when the phone goes away.
@@ -143,9 +145,15 @@ type lockdownPhone struct{ *Phone }
 
 func (p lockdownPhone) State() *state.Phone                           { return p.st }
 func (p lockdownPhone) Now() time.Time                                { return p.srv.cfg.Now() }
-func (p lockdownPhone) Event(name string)                             { p.events.add(name) }
 func (p lockdownPhone) SettingsChanged()                              { p.refresh() }
 func (p lockdownPhone) Hit(point string, n int64) (fault.Fault, bool) { return p.faults.Hit(point, n) }
+
+func (p lockdownPhone) Event(name string) {
+	if name == "paired" || name == "unpaired" {
+		p.refresh() // what it announces names its hosts
+	}
+	p.events.add(name)
+}
 
 func (p lockdownPhone) OpenService(name string, config *tls.Config, network bool) (uint16, error) {
 	port, err := p.openPort(name, config, network)

@@ -83,7 +83,7 @@ func (p *Phone) Plug() {
 func (p *Phone) joinNetworkLocked() {
 	ln, err := net.Listen("tcp", p.srv.cfg.WiFiListen)
 	if err != nil { // another phone, or another process, is there
-		if ln, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+		if ln, err = net.Listen("tcp", net.JoinHostPort(p.wifiHost(), "0")); err != nil {
 			p.log.Error("Wi-Fi not available", "cause", err)
 			return
 		}
@@ -94,11 +94,21 @@ func (p *Phone) joinNetworkLocked() {
 	p.wifiID = p.srv.mux.Attach(muxer.Attachment{
 		Properties: usbmux.Properties{
 			ConnectionType: usbmux.ConnectionNetwork, SerialNumber: p.UDID(),
-			NetworkAddress: sockaddr(addr, p.srv.cfg.BSDAddress || runtime.GOOS == "darwin" || runtime.GOOS == "freebsd"), EscapedFullServiceName: p.st.Identity().BonjourName(), InterfaceIndex: 1,
+			NetworkAddress: sockaddr(addr, p.srv.cfg.BSDAddress || runtime.GOOS == "darwin" || runtime.GOOS == "freebsd"), EscapedFullServiceName: p.st.Announcement().FullName(), InterfaceIndex: 1,
 		},
 		Open: func(port uint16) (muxer.Port, bool) { return p.open(port, true) },
 	})
+	p.announceLocked(addr)
 	p.events.add("network-attached")
+}
+
+// wifiHost is where the phone listens on the network; "" is everywhere.
+func (p *Phone) wifiHost() string {
+	host, _, err := net.SplitHostPort(p.srv.cfg.WiFiListen)
+	if err != nil { // then nothing was opened there
+		return "127.0.0.1"
+	}
+	return host
 }
 
 func (p *Phone) leaveNetworkLocked() {
@@ -107,6 +117,7 @@ func (p *Phone) leaveNetworkLocked() {
 	}
 	p.srv.mux.Detach(p.wifiID)
 	p.wifiID = 0
+	p.fallSilentLocked()
 	p.wifiLn.Close()
 	p.wifiLn = nil
 	p.events.add("network-detached")
@@ -153,7 +164,11 @@ func sockaddr(addr *net.TCPAddr, bsd bool) []byte {
 	if addr.Port != lockdown.Port {
 		binary.BigEndian.PutUint16(b[2:], uint16(addr.Port))
 	}
-	copy(b[4:8], addr.IP.To4())
+	ip := addr.IP.To4()
+	if ip == nil || ip.IsUnspecified() { // everywhere: hosts of the muxer are on this computer
+		ip = net.IPv4(127, 0, 0, 1).To4()
+	}
+	copy(b[4:8], ip)
 	return b
 }
 

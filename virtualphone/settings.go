@@ -53,6 +53,7 @@ var settingTable = []setting{
 	{"encryption-locked", "BOOL", "a profile forbids switching encryption off", boolean(func(s *state.Settings) *bool { return &s.EncryptionLocked })},
 	{"cloud-restore", "BOOL", "a restore from iCloud is running: no backup", boolean(func(s *state.Settings) *bool { return &s.CloudRestoreRunning })},
 	{"wifi", "BOOL", "shown on Wi-Fi, if the process was started with it", boolean(func(s *state.Settings) *bool { return &s.WiFiConnections })},
+	{"private-address", "BOOL", "it uses another Wi-Fi address than its own", boolean(func(s *state.Settings) *bool { return &s.PrivateAddress })},
 	{"free-space", "BYTES", "room left on the phone; 0 is plenty", func(s *state.Settings, v string) error {
 		n, err := strconv.ParseInt(v, 10, 64)
 		if err != nil || n < 0 {

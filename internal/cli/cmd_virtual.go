@@ -5,15 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"github.com/spf13/cobra"
 
+	"github.com/keepsake-backup/keepsake/internal/mdns"
 	"github.com/keepsake-backup/keepsake/virtualphone"
 )
 
 type virtualFlags struct {
 	cfg                     virtualphone.Config
 	passcode, trust, faults string
+	announce                []string
 }
 
 func newVirtual(a *app) *cobra.Command {
@@ -61,6 +64,9 @@ virtual ctl" lets it live, erases it or unplugs it.`,
 	flags.StringVar(&f.passcode, "passcode", "", "how its owner answers: none (no passcode), after=2s, refuse")
 	flags.StringVar(&f.trust, "trust", "", "how its owner answers \"Trust This Computer?\": auto, after=2s, refuse")
 	flags.BoolVar(&f.cfg.WiFi, "wifi", false, "be on the network too, once a host has allowed it")
+	flags.StringVar(&f.cfg.WiFiListen, "wifi-listen", "", "`ADDRESS` of lockdownd on the network (default 127.0.0.1:62078); \":62078\" is every address")
+	flags.StringSliceVar(&f.announce, "announce", nil, "announce it by multicast DNS on these network `INTERFACES`; \"all\" is every network")
+	flags.BoolVar(&f.cfg.PrivateAddress, "private-address", false, "announce another Wi-Fi address than its own, as phones do")
 	flags.StringVar(&f.faults, "fault", "", "`SPEC` of what goes wrong: ACTION@POINT[:AT][*TIMES][=ARG],…")
 	flags.IntVar(&f.cfg.KDFRounds, "kdf-rounds", 0, "PBKDF2 rounds of its backup password (0: as Apple, 10,000,000)")
 	flags.DurationVar(&f.cfg.RebootTime, "reboot-time", 0, "how long a restart takes (0: 3s)")
@@ -89,6 +95,14 @@ func (f *virtualFlags) config(cmd *cobra.Command) (virtualphone.Config, error) {
 			return cfg, usageOf(cmd, err)
 		}
 		cfg.Trust = &p
+	}
+	switch {
+	case len(f.announce) > 0 && !cfg.WiFi:
+		return cfg, usageOf(cmd, errors.New("virtual: --announce needs --wifi"))
+	case slices.Equal(f.announce, []string{"all"}):
+		cfg.Announce = mdns.Networks
+	case len(f.announce) > 0:
+		cfg.Announce = mdns.Named(f.announce...)
 	}
 	var err error
 	if cfg.Faults, err = virtualphone.ParseFaults(f.faults); err != nil {

@@ -84,7 +84,7 @@ func (s *Server) domain(name string) values {
 		return setupValues(set)
 	case lockdown.DomainWirelessLockdown:
 		return values{
-			"BonjourFullServiceName": s.phone.State().Identity().BonjourName(), "EnableWifiConnections": set.WiFiConnections,
+			"BonjourFullServiceName": s.phone.State().Announcement().FullName(), "EnableWifiConnections": set.WiFiConnections,
 			"EnableWifiDebugging": false, "SupportsWifi": true, "SupportsWifiSyncing": true,
 		}
 	case domainInternational:

@@ -1,6 +1,8 @@
 package state
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
@@ -108,19 +110,53 @@ func (id Identity) validate() error {
 	return nil
 }
 
-// LinkLocal is the IPv6 address that follows from the Wi-Fi address (EUI-64).
-func (id Identity) LinkLocal() netip.Addr {
+// LinkLocal is the IPv6 address that follows from a Wi-Fi address (EUI-64).
+func LinkLocal(mac string) netip.Addr {
 	var m [6]byte
-	if _, err := fmt.Sscanf(id.WiFiAddress, "%02x:%02x:%02x:%02x:%02x:%02x", &m[0], &m[1], &m[2], &m[3], &m[4], &m[5]); err != nil {
+	if _, err := fmt.Sscanf(mac, "%02x:%02x:%02x:%02x:%02x:%02x", &m[0], &m[1], &m[2], &m[3], &m[4], &m[5]); err != nil {
 		return netip.IPv6LinkLocalAllNodes()
 	}
 	return netip.AddrFrom16([16]byte{0xfe, 0x80, 8: m[0] ^ 2, m[1], m[2], 0xff, 0xfe, m[3], m[4], m[5]})
 }
 
-// BonjourName is the name under which the phone would announce itself on
-// Wi-Fi, trailing dot included (protocol.md 5.2).
-func (id Identity) BonjourName() string {
-	return id.WiFiAddress + "@" + id.LinkLocal().String() + "._apple-mobdev2._tcp.local."
+// privateAddress is what the phone uses on Wi-Fi in place of its own address
+// when that is to stay private: locally administered, the same every time.
+func (id Identity) privateAddress() string {
+	sum := sha256.Sum256([]byte("private Wi-Fi address of " + id.WiFiAddress))
+	mac := [6]byte(sum[:6])
+	mac[0] = mac[0]&^3 | 2
+	return macString(mac)
+}
+
+// Announcement is how a phone calls itself on Wi-Fi (protocol.md 5.2).
+type Announcement struct {
+	MAC      string // its own, or a private one
+	Instance string // "<MAC>@<IPv6 address>"
+	// Identifier is opaque; iOS 26.4 and later announce it.
+	Identifier string
+	HostIDs    []string // of the hosts it trusts
+}
+
+const mobdevService = "._apple-mobdev2._tcp.local."
+
+// FullName is BonjourFullServiceName, trailing dot included.
+func (a Announcement) FullName() string { return a.Instance + mobdevService }
+
+// Announcement is how the phone calls itself now.
+func (p *Phone) Announcement() Announcement {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	a := Announcement{MAC: p.identity.WiFiAddress}
+	if p.settings.PrivateAddress {
+		a.MAC = p.identity.privateAddress()
+	}
+	a.Instance = a.MAC + "@" + LinkLocal(a.MAC).String()
+	sum := sha256.Sum256([]byte("identifier of " + p.identity.UDID))
+	a.Identifier = base64.StdEncoding.EncodeToString(sum[:12])
+	for _, x := range p.pairings {
+		a.HostIDs = append(a.HostIDs, x.HostID)
+	}
+	return a
 }
 
 // builds are Apple's build numbers of some versions.

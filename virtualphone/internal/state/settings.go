@@ -40,6 +40,7 @@ type Settings struct {
 	Supervised        bool   `json:"supervised,omitempty"`
 	FindMy            bool   `json:"find_my,omitempty"`
 	WiFiConnections   bool   `json:"wifi_connections,omitempty"`
+	PrivateAddress    bool   `json:"private_address,omitempty"` // "Private Wi-Fi Address" is on
 	UntrustedHostBUID string `json:"untrusted_host_buid,omitempty"`
 	TimeZone          string `json:"time_zone"`
 	Uses24HourClock   bool   `json:"uses_24_hour_clock,omitempty"`

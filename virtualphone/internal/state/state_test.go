@@ -52,10 +52,19 @@ func TestNewIdentity(t *testing.T) {
 
 // TestBonjourName: the EUI-64 pair of protocol.md 8.5.
 func TestBonjourName(t *testing.T) {
-	id := Identity{WiFiAddress: "18:f1:d8:df:17:9f"}
+	p := &Phone{identity: Identity{WiFiAddress: "18:f1:d8:df:17:9f"}, pairings: []Pairing{{HostID: "A"}, {HostID: "B"}}}
 	want := "18:f1:d8:df:17:9f@fe80::1af1:d8ff:fedf:179f._apple-mobdev2._tcp.local."
-	if got := id.BonjourName(); got != want {
-		t.Errorf("got %s, want %s", got, want)
+	a := p.Announcement()
+	if a.FullName() != want || len(a.HostIDs) != 2 || a.Identifier == "" {
+		t.Errorf("got %+v, want %s", a, want)
+	}
+	p.settings.PrivateAddress = true
+	private := p.Announcement()
+	if first := private.MAC[1]; private.MAC == a.MAC || !strings.ContainsRune("26ae", rune(first)) {
+		t.Errorf("private address %s is not locally administered", private.MAC)
+	}
+	if private.Identifier != a.Identifier || p.Announcement().MAC != private.MAC {
+		t.Error("a private address changes by itself")
 	}
 }
 
