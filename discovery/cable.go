@@ -17,6 +17,12 @@ func (w *Watcher) listen(ctx context.Context) {
 	var saving sync.WaitGroup
 	defer saving.Wait()
 	for {
+		// Listen says nothing while there is no phone: ask, to know that it is heard.
+		if _, err := w.opt.Mux.List(ctx); err == nil {
+			w.mu.Lock()
+			w.muxErr = nil
+			w.mu.Unlock()
+		}
 		err := w.opt.Mux.Listen(ctx, func(ev usbmux.Event) error {
 			w.muxEvent(ev, func(udid usbmux.UDID) { saving.Go(func() { w.copyRecord(ctx, udid) }) })
 			return nil
