@@ -20,10 +20,26 @@
 //
 // # Signed in, and freshly so
 //
-// A session says who asks. Restoring, showing a secret, and changing accounts
-// want more: a sign-in not longer ago than FreshFor, so that a browser left open
-// is not enough to overwrite a phone. Pages declare that with fresh; without it
-// the visitor is sent to /signin and comes back to the page that he was on.
+// A session says who asks. What takes something away, shows a secret or changes who
+// may do what wants more: a sign-in not longer ago than FreshFor, so that a browser
+// left open is not enough to overwrite a phone. That is so for every form but those
+// listed in stalePosts, and for the operations of the API that say fresh: restoring,
+// removing versions and targets, backup passwords, owners and grants, accounts,
+// tokens, passkeys, settings, the recovery sheet. Who is not fresh is sent to
+// /signin, signs in, and comes back to the page that he was on. A token is never
+// fresh; what wants it wants the scope "admin" of a token.
+//
+// A session's cookie is HttpOnly and SameSite=Lax, over TLS also Secure and bound
+// to the host by its name. Lax, since links in notifications lead to pages; requests
+// of other sites that change something are refused by what the browser says of them
+// (guard.go), so forms carry no tokens.
+//
+// # Keys in addresses
+//
+// An iOS Shortcut may signal with POST /signal/{token}. That address is a key, so
+// only a token whose one scope is "signal", for one phone, is good there: whoever
+// reads it can make that phone be backed up when it is due, and nothing else. Logs
+// name the route and never the address.
 //
 // # What errors look like
 //

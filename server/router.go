@@ -31,8 +31,9 @@ type router struct {
 	o        Options
 	pages    *pages
 	mux      *http.ServeMux
-	all      []string // patterns, sorted
-	covered  []string // methods of Service that the API stands for
+	all      []string        // patterns, sorted
+	anyones  map[string]bool // patterns that are the same for everybody: nobody is looked up for them
+	covered  []string        // methods of Service that the API stands for
 	compress func(http.Handler) http.HandlerFunc
 	streams  streams
 	guesses  *rate.Limiter // of the set-up code
@@ -47,7 +48,9 @@ func newRouter(o Options) (*router, error) {
 	if rt.pages.uiErr != nil {
 		return nil, fmt.Errorf("read the templates of the pages: %w", rt.pages.uiErr)
 	}
+	rt.anyones = map[string]bool{"GET /healthz": true, "GET " + apiPrefix + "/openapi.json": true}
 	for pattern, h := range rt.pages.assets() {
+		rt.anyones[pattern] = true
 		rt.add(pattern, rt.compress(h))
 	}
 	for pattern, p := range rt.pages.routes() {
@@ -183,6 +186,7 @@ func (rt *router) handler() http.Handler {
 		_, traceFrom(r.Context()).pattern = rt.mux.Handler(r)
 		rt.mux.ServeHTTP(w, r)
 	})
+	// From the innermost to the outermost.
 	for _, wrap := range []func(http.Handler) http.Handler{rt.session, rt.sameSite, rt.limits, rt.hosts, rt.headers, rt.remote, rt.logged} {
 		h = wrap(h)
 	}

@@ -58,6 +58,10 @@ func bearer(r *http.Request) (token secret.Text, given bool) {
 // ask, else by the session's cookie. A wrong token is never helped by a good cookie.
 func (rt *router) session(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, pattern := rt.mux.Handler(r); rt.anyones[pattern] {
+			next.ServeHTTP(w, r)
+			return
+		}
 		v, err := rt.visitor(r)
 		if err != nil {
 			if isAPI(r) {
