@@ -51,6 +51,49 @@ func (p *pages) routes() map[string]page {
 		"GET" + version + "/forget":  p.askForget,
 		"POST" + version + "/forget": p.forget,
 
+		"GET" + phone + "/encryption":  p.encryption,
+		"POST" + phone + "/encryption": p.setEncryption,
+		"GET" + phone + "/password":    p.password,
+		"POST" + phone + "/password":   p.setPassword,
+
+		"GET" + phone + "/restore":                     p.chooseRestore,
+		"GET" + phone + "/restore/{source}/{version}":  p.preflight,
+		"POST" + phone + "/restore/{source}/{version}": p.fresh(p.restore),
+
+		"GET /targets":                p.targets,
+		"GET /targets/add":            p.askTarget,
+		"POST /targets/add":           p.addTarget,
+		"POST /targets/{name}/copy":   p.copyTarget,
+		"GET /targets/{name}/remove":  p.askRemoveTarget,
+		"POST /targets/{name}/remove": p.removeTarget,
+
+		"GET /settings":       p.settings,
+		"POST /settings":      p.setSettings,
+		"POST /settings/test": p.testNotification,
+		"GET /settings/sheet": p.fresh(p.sheet),
+
+		"GET /people":            p.people,
+		"POST /people":           p.fresh(p.addPerson),
+		"GET /people/log":        p.audit,
+		"GET /people/{account}":  p.person,
+		"POST /people/{account}": p.fresh(p.changePerson),
+
+		"GET /account":                p.account,
+		"POST /account/password":      p.fresh(p.changePassword),
+		"POST /account/passkeys/drop": p.fresh(p.deletePasskey),
+		"POST /account/tokens":        p.fresh(p.makeToken),
+		"POST /account/tokens/drop":   p.deleteToken,
+
+		"GET /signin":                  p.signInPage,
+		"GET /setup":                   p.setup,
+		"POST /setup/place":            p.setPlace,
+		"GET /setup/sheet":             p.setupSheet,
+		"GET /setup/phone":             p.setupPhone,
+		"POST /setup/phone/{udid}":     p.setupPair,
+		"GET /setup/encryption/{udid}": p.setupEncryption,
+		"GET /setup/schedule/{udid}":   p.setupSchedule,
+		"GET /setup/done":              p.setupDone,
+
 		"GET /activity":               p.activity,
 		"GET /activity/{job}":         p.job,
 		"POST /activity/{job}/cancel": p.cancel,
@@ -83,6 +126,8 @@ type view struct {
 	// The rest is filled in by render.
 	Me, Version, Said string
 	Admin             bool
+	Fresh             bool   // signed in not long ago
+	Self              string // of the page, to come back to after signing in again
 	Menu              []tab
 }
 
@@ -101,12 +146,17 @@ type pager struct{ Prev, PrevName, Next, NextName string }
 // said are sentences that tell what a form has done, by the word in ?said=. What
 // stands in a URL is never shown itself.
 var said = map[string]string{
-	"saved":     "Saved.",
-	"pinned":    "This version stays, whatever the rules say.",
-	"unpinned":  "This version is treated as the rules say again.",
-	"granted":   "Admins may look inside this phone’s backups and restore them.",
-	"ungranted": "Admins may not look inside this phone’s backups any more.",
-	"cancelled": "Cancelled.",
+	"saved":      "Saved.",
+	"pinned":     "This version stays, whatever the rules say.",
+	"unpinned":   "This version is treated as the rules say again.",
+	"granted":    "Admins may look inside this phone’s backups and restore them.",
+	"ungranted":  "Admins may not look inside this phone’s backups any more.",
+	"removed":    "Removed.",
+	"remembered": "The password is right, and remembered.",
+	"tested":     "A message is on its way. Look whether it arrives.",
+	"passkey":    "Your passkey is ready: sign in with it the next time.",
+	"password":   "Your password is changed, and you are signed out everywhere else.",
+	"found":      "There are backups there already. They are used, and nothing of them was changed.",
 }
 
 // render shows the page called name.
@@ -115,7 +165,7 @@ func (p *pages) render(w http.ResponseWriter, r *http.Request, name string, v vi
 		return p.uiErr
 	}
 	me := visitorFrom(r.Context())
-	v.Me, v.Version, v.Admin = me.Name, p.o.Version, me.Admin
+	v.Me, v.Version, v.Admin, v.Fresh, v.Self = me.Name, p.o.Version, me.Admin, me.fresh(p.o.Now()), selfOf(r)
 	v.Said = said[r.URL.Query().Get("said")]
 	if me.signedIn() && !v.Bare {
 		v.Menu = menu(me, v.Here)
@@ -214,4 +264,12 @@ func seeOther(w http.ResponseWriter, r *http.Request, to string) error {
 func (p *pages) offline(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Cache-Control", "no-cache")
 	return p.render(w, r.WithContext(withVisitor(r.Context(), visitor{})), "offline", view{Title: "Not connected", Width: "middle", Bare: true})
+}
+
+// selfOf is where to come back to: the page itself, or the one a form was on.
+func selfOf(r *http.Request) string {
+	if r.Method == http.MethodPost {
+		return backFrom(r)
+	}
+	return r.URL.RequestURI()
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // filesPage is how many files one page of a folder or of a search shows.
-const filesPage = 100
+const filesPage = 60
 
 // item is an entry and where it leads.
 type item struct {

@@ -84,8 +84,8 @@ func (h *Household) Versions(_ context.Context, who service.Who, udid string) ([
 
 func someTargets(now time.Time) []service.Target {
 	return []service.Target{
-		{Name: "Blue disk", Location: "/media/blue/keepsake", Kind: "disk", Here: true, LastCopied: now.Add(-7 * time.Hour), Behind: 0, Free: 812 * gib, Automatic: true},
-		{Name: "Key in the drawer", Location: "/media/key/keepsake", Kind: "disk", Err: "It is not plugged in.", LastCopied: now.Add(-41 * 24 * time.Hour), Behind: 23, Free: -1, Automatic: true},
-		{Name: "Garage", Location: "rest:https://garage.lan:8000/keepsake", Kind: "server", Here: true, LastCopied: now.Add(-31 * time.Hour), Behind: 2, Free: 96 * gib, Automatic: true},
+		{Name: "blue-disk", Location: "/media/blue/keepsake", Kind: "disk", Here: true, LastCopied: now.Add(-7 * time.Hour), Behind: 0, Free: 812 * gib, Automatic: true},
+		{Name: "key-in-the-drawer", Location: "/media/key/keepsake", Kind: "disk", Err: "It is not plugged in.", LastCopied: now.Add(-41 * 24 * time.Hour), Behind: 23, Free: -1, Automatic: true},
+		{Name: "garage", Location: "rest:https://garage.lan:8000/keepsake", Kind: "server", Here: true, LastCopied: now.Add(-31 * time.Hour), Behind: 2, Free: 96 * gib, Automatic: true},
 	}
 }

@@ -33,10 +33,10 @@ func someVersions(s story, p service.Phone, now time.Time, rnd *rand.Rand) []ser
 		}
 		v.Pinned = i == 30
 		if age > 40*time.Hour {
-			v.Copies = []string{"Blue disk"}
+			v.Copies = []string{"blue-disk"}
 		}
 		if i%3 == 0 && age > 40*time.Hour {
-			v.Copies = append(v.Copies, "Garage")
+			v.Copies = append(v.Copies, "garage")
 		}
 		v.Sealed = s.udid == Old && i < 2
 		all = append(all, v)

@@ -116,18 +116,18 @@
 
   async function signIn(form) {
     const begun = await post('/passkeys/signin/begin');
-    const o = begun.publicKey;
+    const o = begun.options.publicKey ?? begun.options;
     const c = await navigator.credentials.get({ publicKey: { ...o, challenge: bin(o.challenge), allowCredentials: ids(o.allowCredentials) } });
-    const done = await post('/passkeys/signin/finish?' + new URLSearchParams({ next: form.dataset.next || '' }), asJSON(c));
+    const done = await post('/passkeys/signin/finish?' + new URLSearchParams({ ceremony: begun.ceremony, next: form.dataset.next || '' }), asJSON(c));
     location.assign(done.next || form.dataset.next || '/');
   }
 
   async function register(form) {
     const name = form.elements.name ? form.elements.name.value : '';
-    const begun = await post('/passkeys/register/begin', { name });
-    const o = begun.publicKey;
+    const begun = await post('/passkeys/register/begin');
+    const o = begun.options.publicKey ?? begun.options;
     const c = await navigator.credentials.create({ publicKey: { ...o, challenge: bin(o.challenge), user: { ...o.user, id: bin(o.user.id) }, excludeCredentials: ids(o.excludeCredentials) } });
-    await post('/passkeys/register/finish?' + new URLSearchParams({ name }), asJSON(c));
+    await post('/passkeys/register/finish?' + new URLSearchParams({ ceremony: begun.ceremony, name }), asJSON(c));
     location.assign('/account?said=passkey');
   }
 
