@@ -88,7 +88,7 @@ func (rt *router) events(w http.ResponseWriter, r *http.Request) error {
 	if err := c.Flush(); err != nil {
 		return nil
 	}
-	tick := time.NewTicker(heartbeat)
+	tick := time.NewTicker(rt.beat)
 	defer tick.Stop()
 	for {
 		var err error

@@ -1,6 +1,9 @@
 package server
 
-import "net/http"
+import (
+	"net/http"
+	"time"
+)
 
 // Inside is what tests look at besides the handler.
 type Inside struct {
@@ -16,6 +19,7 @@ func NewInside(o Options) (Inside, error) {
 	if err != nil {
 		return Inside{}, err
 	}
+	rt.beat = 50 * time.Millisecond
 	var assets []string
 	for pattern := range rt.pages.assets() {
 		assets = append(assets, pattern)

@@ -10,6 +10,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/time/rate"
 )
@@ -36,11 +37,12 @@ type router struct {
 	covered  []string        // methods of Service that the API stands for
 	compress func(http.Handler) http.HandlerFunc
 	streams  streams
+	beat     time.Duration // of streams
 	guesses  *rate.Limiter // of the set-up code
 }
 
 func newRouter(o Options) (*router, error) {
-	rt := &router{o: o, pages: newPages(o), mux: http.NewServeMux(), streams: streams{open: map[int64]int{}}, guesses: codeGuesses()}
+	rt := &router{o: o, pages: newPages(o), mux: http.NewServeMux(), streams: streams{open: map[int64]int{}}, beat: heartbeat, guesses: codeGuesses()}
 	var err error
 	if rt.compress, err = newCompressor(); err != nil {
 		return nil, err

@@ -79,6 +79,21 @@ func TestEvents(t *testing.T) {
 	until(t, s, "event: again")
 }
 
+func TestEventsEndWithTheSession(t *testing.T) {
+	h := newHouse(t)
+	ben := h.member(2)
+	_, s := listen(t, h, ben.cookie)
+	until(t, s, ": still here")
+	if a := h.member(2).do("POST", "/signout", "all=1"); a.StatusCode != http.StatusSeeOther {
+		t.Fatalf("sign out everywhere: %d", a.StatusCode)
+	}
+	for s.Scan() {
+	}
+	if err := s.Err(); err != nil {
+		t.Errorf("the stream did not end by itself: %v", err)
+	}
+}
+
 func TestEventsAreLimited(t *testing.T) {
 	h := newHouse(t)
 	cookie := h.member(1).cookie
