@@ -42,7 +42,9 @@ func (a *apiRoutes) phoneSettings() {
 			}
 			return &none{}, svc.SetPolicy(ctx, who, in.UDID, p)
 		})
-	handle(a, put("retention", "set-retention", "How many versions are kept", "SetRetention"),
+	retention := put("retention", "set-retention", "How many versions are kept; the others are removed", "SetRetention")
+	retention.fresh = true
+	handle(a, retention,
 		func(ctx context.Context, who service.Who, in *struct {
 			PhonePath
 			Body api.Retention

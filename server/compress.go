@@ -13,7 +13,7 @@ import (
 // for the same page with guesses in it, many times, and see its length (BREACH).
 // Here another site cannot do that: requests of its making are refused unless they
 // are visits of a person (sameSite), there are no tokens in forms to guess at, and
-// pages with a secret in them go out uncompressed (secretPage). The jitter makes
+// pages with a secret in them go out uncompressed (uncompressed). The jitter makes
 // lengths worthless besides.
 func newCompressor() (func(http.Handler) http.HandlerFunc, error) {
 	wrap, err := gzhttp.NewWrapper(
@@ -26,11 +26,4 @@ func newCompressor() (func(http.Handler) http.HandlerFunc, error) {
 		return nil, fmt.Errorf("make compressor: %w", err)
 	}
 	return wrap, nil
-}
-
-// secretPage says that what follows has a secret in it: it is not compressed and
-// not kept, by the browser's history neither.
-func secretPage(w http.ResponseWriter) {
-	w.Header().Set(gzhttp.HeaderNoCompression, "1")
-	w.Header().Set("Cache-Control", "no-store")
 }

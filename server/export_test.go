@@ -34,6 +34,7 @@ var (
 	Disposition = disposition
 	OpenPages   = openPages
 	OpenPosts   = openPosts
+	StalePosts  = stalePosts
 )
 
 // Cookies of sessions.

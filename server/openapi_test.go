@@ -134,3 +134,47 @@ func TestOperationsWork(t *testing.T) {
 		t.Errorf("%s: %d\n%s", r.pattern, a.StatusCode, a.body)
 	}
 }
+
+// sameAs says for each form of the page which operation of the API does the same;
+// "" for what only a browser can do.
+var sameAs = map[string]string{
+	"POST /phones/{udid}/backup": "back-up", "POST /phones/{udid}/media": "copy-media", "POST /phones/{udid}/pair": "pair", "POST /phones/{udid}/check": "check",
+	"POST /phones/{udid}/rehearse": "rehearse", "POST /phones/{udid}/policy": "set-policy", "POST /phones/{udid}/retention": "set-retention", "POST /phones/{udid}/wifi": "set-wifi",
+	"POST /phones/{udid}/address": "set-address", "POST /phones/{udid}/grant": "set-grant", "POST /phones/{udid}/owner": "set-owner", "POST /phones/{udid}/encryption": "set-encryption",
+	"POST /phones/{udid}/password": "remember-password", "POST /phones/{udid}/restore/{source}/{version}": "restore",
+	"POST /phones/{udid}/versions/{id}/pin": "pin", "POST /phones/{udid}/versions/{id}/forget": "forget",
+	"POST /targets/add": "add-target", "POST /targets/{name}/copy": "copy", "POST /targets/{name}/remove": "remove-target",
+	"POST /settings": "set-settings", "POST /settings/test": "test-notification",
+	"POST /people": "create-account", "POST /people/{account}": "change-account", "POST /account/password": "change-password", "POST /account/passkeys/drop": "delete-passkey",
+	"POST /account/tokens": "create-token", "POST /account/tokens/drop": "delete-token",
+	"POST /setup/place": "set-up", "POST /setup/phone/{udid}": "pair", "POST /activity/{job}/cancel": "cancel", "POST /signal/{token}": "signal",
+	"POST /signin": "", "POST /signout": "", "POST /setup/account": "", "POST /passkeys/signin/begin": "", "POST /passkeys/signin/finish": "", "POST /passkeys/register/begin": "", "POST /passkeys/register/finish": "",
+}
+
+// Nothing that the page can do is missing in the API, and what wants a fresh sign-in
+// on the page wants it there.
+func TestTheAPIDoesAllThatThePageDoes(t *testing.T) {
+	h := newHouse(t)
+	d, _ := describe(t, h)
+	scopes := map[string]string{} // of each operation
+	for _, ops := range d.Paths {
+		for _, op := range ops {
+			scopes[op.OperationID] = op.Security[0]["token"][0]
+		}
+	}
+	for _, pattern := range h.inside.Routes {
+		if strings.HasPrefix(pattern, "GET ") || strings.Contains(pattern, "/api/") || pattern == "/" {
+			continue
+		}
+		id, known := sameAs[pattern]
+		if !known {
+			t.Errorf("%s: which operation of the API does that?", pattern)
+		}
+		if id != "" && scopes[id] == "" {
+			t.Errorf("%s: the API has no operation %q", pattern, id)
+		}
+		if id != "" && scopes[id] != "admin" && !slices.Contains(server.StalePosts, pattern) && !slices.Contains(server.OpenPosts, pattern) {
+			t.Errorf("%s wants a fresh sign-in, and %s only the scope %s", pattern, id, scopes[id])
+		}
+	}
+}

@@ -23,7 +23,7 @@ var openPages = []string{"GET /signin", "GET /setup"}
 // list wants a fresh sign-in, so that a new form is careful by itself.
 var stalePosts = []string{
 	"POST /phones/{udid}/backup", "POST /phones/{udid}/media", "POST /phones/{udid}/pair", "POST /phones/{udid}/check", "POST /phones/{udid}/rehearse",
-	"POST /phones/{udid}/policy", "POST /phones/{udid}/retention", "POST /phones/{udid}/wifi", "POST /phones/{udid}/address",
+	"POST /phones/{udid}/policy", "POST /phones/{udid}/wifi", "POST /phones/{udid}/address",
 	"POST /phones/{udid}/versions/{id}/pin", "POST /activity/{job}/cancel", "POST /targets/{name}/copy", "POST /settings/test",
 }
 
@@ -104,7 +104,7 @@ func (rt *router) page(pattern string, p page) {
 			rt.respondError(w, r, err)
 		}
 	})
-	if !slices.Contains(streamed, pattern) {
+	if !slices.Contains(uncompressed, pattern) {
 		h = rt.compress(h)
 	}
 	if !open {
@@ -135,8 +135,9 @@ func readForm(r *http.Request) error {
 	return nil
 }
 
-// streamed are never compressed: the one must be flushed, the other be cut in parts.
-var streamed = []string{"GET /events", "GET /phones/{udid}/versions/{id}/download"}
+// uncompressed are pages that must be flushed, that are sent in parts, or that have a
+// secret in them (compress.go).
+var uncompressed = []string{"GET /events", "GET /phones/{udid}/versions/{id}/download", "GET /settings/sheet", "POST /account/tokens"}
 
 // fallbacks answer what nothing else does, in the form that who asks understands.
 // They tell nothing to strangers: not even which pages there are.

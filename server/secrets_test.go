@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -145,9 +146,13 @@ func TestFreshSignIn(t *testing.T) {
 		t.Errorf("a backup wants a fresh session: %d %s", a.StatusCode, a.body)
 	}
 	for _, r := range h.routes(fake.Anna) {
-		if r.method != http.MethodGet && !strings.Contains(r.pattern, "/api/") && !h.public(r.pattern) {
-			a := anna.do(r.method, r.path, "")
-			t.Logf("%s: %d %s", r.pattern, a.StatusCode, a.Header.Get("Location"))
+		if r.method == http.MethodGet || strings.Contains(r.pattern, "/api/") || h.public(r.pattern) {
+			continue
+		}
+		a := anna.do(r.method, r.path, "")
+		asks := a.StatusCode == http.StatusForbidden || strings.HasPrefix(a.Header.Get("Location"), "/signin")
+		if asks == slices.Contains(server.StalePosts, r.pattern) {
+			t.Errorf("%s with an old session: %d %s", r.pattern, a.StatusCode, a.Header.Get("Location"))
 		}
 	}
 	// Signing in again makes it fresh, and ends the session before.

@@ -301,6 +301,11 @@ func TestCompression(t *testing.T) {
 			t.Errorf("%s has a secret in it, and %v", path, a.Header)
 		}
 	}
+	for _, a := range []answer{anna.do("GET", "/settings/sheet?password=1", "", "Accept-Encoding", "gzip"), anna.do("POST", "/account/tokens", "name=x&kind=read", "Accept-Encoding", "gzip")} {
+		if a.StatusCode != http.StatusOK || a.Header.Get("Content-Encoding") != "" {
+			t.Errorf("a page with a secret in it: %d %v", a.StatusCode, a.Header)
+		}
+	}
 }
 
 func TestMetrics(t *testing.T) {
