@@ -130,6 +130,9 @@ func (rt *router) follow(w http.ResponseWriter, r *http.Request, id int64) error
 	c := long(w)
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	w.Header().Set("X-Accel-Buffering", "no")
+	if r.Method == http.MethodHead {
+		return nil
+	}
 	ch := rt.o.Service.Watch(ctx, v.Who)
 	tick := time.NewTicker(followEvery)
 	defer tick.Stop()

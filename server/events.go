@@ -66,6 +66,9 @@ func (rt *router) events(w http.ResponseWriter, r *http.Request) error {
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store, no-transform")
 	h.Set("X-Accel-Buffering", "no") // nginx would wait for a full buffer
+	if r.Method == http.MethodHead {
+		return nil
+	}
 	ch := rt.o.Service.Watch(r.Context(), v.Who)
 	n := 0
 	send := func(kind string, data any) error {

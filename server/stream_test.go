@@ -79,6 +79,26 @@ func TestEvents(t *testing.T) {
 	until(t, s, "event: again")
 }
 
+func TestHeadDoesNotStream(t *testing.T) {
+	h := newHouse(t)
+	for _, r := range h.routes(fake.Anna) {
+		if r.method != http.MethodGet {
+			continue
+		}
+		r, err := http.NewRequest("HEAD", h.url+r.path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.AddCookie(&http.Cookie{Name: server.PlainCookie, Value: h.member(1).cookie})
+		if a := h.send(r); a.StatusCode >= 500 {
+			t.Errorf("HEAD %s: %d", r.URL.Path, a.StatusCode)
+		}
+	}
+	if resp, _ := listen(t, h, h.member(1).cookie); resp.StatusCode != http.StatusOK {
+		t.Errorf("a stream after them: %d", resp.StatusCode)
+	}
+}
+
 func TestEventsEndWithTheSession(t *testing.T) {
 	h := newHouse(t)
 	ben := h.member(2)
