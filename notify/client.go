@@ -84,9 +84,9 @@ func post(ctx context.Context, client *http.Client, u *url.URL, contentType stri
 func checkHTTP(u *url.URL) error {
 	switch {
 	case u.Scheme != "http" && u.Scheme != "https":
-		return fmt.Errorf("it does not begin with https:// or http://")
+		return plainError("it does not begin with https:// or http://")
 	case u.Hostname() == "":
-		return fmt.Errorf("it names no host")
+		return plainError("it names no host")
 	}
 	if a, err := netip.ParseAddr(u.Hostname()); err == nil {
 		return checkAddress(a)

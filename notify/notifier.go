@@ -138,10 +138,10 @@ func newPlace(u secret.Text, number int, client *http.Client) *place {
 	parsed, err := url.Parse(raw)
 	switch {
 	case raw == "" || len(raw) > MaxURL:
-		p.wrong = fmt.Errorf("it is empty or longer than %d bytes", MaxURL)
+		p.wrong = plainError(fmt.Sprintf("it is empty or longer than %d bytes", MaxURL))
 		return p
 	case err != nil || parsed.Scheme == "":
-		p.wrong = errors.New("it is no URL: it begins with what it is for, as ntfy:// or https://")
+		p.wrong = plainError("it is no URL: it begins with what it is for, as ntfy:// or https://")
 		return p
 	}
 	p.kind = kindOf(parsed)
@@ -154,7 +154,7 @@ func newPlace(u secret.Text, number int, client *http.Client) *place {
 		p.courier, p.wrong = newShout(p.kind, u, client)
 	}
 	if p.wrong != nil {
-		p.wrong = errors.New(p.reason(p.wrong))
+		p.wrong = plainError(p.reason(p.wrong))
 	}
 	return p
 }
@@ -171,7 +171,7 @@ func kindOf(u *url.URL) string {
 	return unknownKind
 }
 
-var errBusy = errors.New("the message before this one is still on its way")
+const errBusy = plainError("the message before this one is still on its way")
 
 func (p *place) send(ctx context.Context, m Message) error {
 	if p.wrong != nil {

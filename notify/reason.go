@@ -26,6 +26,11 @@ func (e statusError) Error() string {
 	return strings.TrimSpace(fmt.Sprintf("it answered %d %s", int(e), http.StatusText(int(e))))
 }
 
+// plainError is words of our own, which hold nothing of a URL.
+type plainError string
+
+func (e plainError) Error() string { return string(e) }
+
 // reason says in words why a place has not got a message, without any part of
 // its URL. What is known is said in our own words; the rest is cleaned.
 func (p *place) reason(err error) string {
@@ -37,6 +42,7 @@ func (p *place) reason(err error) string {
 
 func knownReason(err error) string {
 	var (
+		plain   plainError
 		refused *RefusedAddressError
 		status  statusError
 		answer  jsonclient.Error
@@ -46,6 +52,8 @@ func knownReason(err error) string {
 		timeout net.Error
 	)
 	switch {
+	case errors.As(err, &plain):
+		return plain.Error()
 	case errors.As(err, &refused):
 		return refused.Error()
 	case errors.As(err, &status):

@@ -4,12 +4,13 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"mime"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strings"
 
 	"github.com/nicholas-fedor/shoutrrr/pkg/router"
 	"github.com/nicholas-fedor/shoutrrr/pkg/services/push/gotify"
@@ -48,11 +49,11 @@ type shout struct {
 
 func newShout(kind string, raw secret.Text, client *http.Client) (courier, error) {
 	if kind == unknownKind {
-		return nil, errors.New("what it begins with is not known: see docs/notifications.md")
+		return nil, plainError("what it begins with is not known: see docs/notifications.md")
 	}
 	u, err := url.Parse(raw.Reveal())
 	if err != nil {
-		return nil, errors.New("it is no URL")
+		return nil, plainError("it is no URL")
 	}
 	s := &shout{kind: kind, url: raw, client: client, own: u.Query()}
 	if hosted[kind] {
@@ -62,6 +63,9 @@ func newShout(kind string, raw secret.Text, client *http.Client) (courier, error
 		if err := checkAddress(a); err != nil {
 			return nil, err
 		}
+	}
+	if kind == "smtp" && s.own.Has("usehtml") && !strings.EqualFold(s.own.Get("usehtml"), "no") {
+		return nil, plainError("messages are plain text: take usehtml away")
 	}
 	_, err = s.service()
 	return s, err
@@ -140,6 +144,8 @@ func (s *shout) dress(m Message) (string, types.Params) {
 		params.SetTitle(m.Title)
 	}
 	switch s.kind {
+	case "smtp":
+		params.SetTitle(mime.QEncoding.Encode("utf-8", m.Title)) // shoutrrr writes it into the header as it is
 	case "ntfy":
 		if m.Link != "" {
 			set("click", m.Link)

@@ -42,9 +42,9 @@ func newTelegram(u *url.URL, client *http.Client) (courier, error) {
 	chats := strings.FieldsFunc(q.Get("chats")+","+q.Get("channels"), func(r rune) bool { return r == ',' })
 	switch {
 	case !telegramToken.MatchString(token):
-		return nil, errors.New("its token is not one of a bot: telegram://NUMBER:LETTERS@telegram?chats=ID")
+		return nil, plainError("its token is not one of a bot: telegram://NUMBER:LETTERS@telegram?chats=ID")
 	case len(chats) == 0 || len(chats) > maxChats:
-		return nil, fmt.Errorf("it names no chats, or more than %d: add ?chats=ID", maxChats)
+		return nil, plainError(fmt.Sprintf("it names no chats, or more than %d: add ?chats=ID", maxChats))
 	}
 	base := telegramAPI
 	if q.Has("api") {
@@ -52,7 +52,7 @@ func newTelegram(u *url.URL, client *http.Client) (courier, error) {
 	}
 	api, err := url.Parse(base)
 	if err != nil {
-		return nil, errors.New("the address of its API is no URL")
+		return nil, plainError("the address of its API is no URL")
 	}
 	if err := checkHTTP(api); err != nil {
 		return nil, fmt.Errorf("address of its API: %w", err)
