@@ -6,7 +6,7 @@ BIN      := bin/keepsake
 # What the tests ask of Debian: third-party judges of our phone, our files and
 # our repositories, and the stores that these lie in.
 PACKAGES := libimobiledevice-utils libusbmuxd-tools libplist-utils sqlite3 ffmpeg libheif-examples \
-            restic rclone openssh-client openssh-server openssh-sftp-server fuse3
+            restic rclone openssh-client openssh-server openssh-sftp-server fuse3 chromium
 # Whom the demo lets judge, where they can be installed.
 JUDGES   := libimobiledevice-utils restic
 BENCH_PACKAGES := hyperfine
@@ -73,12 +73,15 @@ vuln: ## govulncheck, where its database can be reached
 third-party: ## write THIRD_PARTY.md from what the binary links
 	$(GO) run ./internal/thirdparty
 
-deps: ## install the Debian packages that the tests need
+deps: ## install the Debian packages that the tests need, and axe for those in the browser
 	@missing=; for p in $(PACKAGES); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; done; \
 	if [ -n "$$missing" ]; then \
 	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 	  $$sudo apt-get update -q && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing; \
 	fi
+	@[ -z "$(filter chromium,$(PACKAGES))" ] || [ server/browsertest/node_modules/.package-lock.json -nt server/browsertest/package-lock.json ] || { \
+	  command -v npm >/dev/null || { sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends npm; }; \
+	  cd server/browsertest && npm ci --no-audit --no-fund; }
 
 clean: ## remove what was built
 	rm -rf bin
