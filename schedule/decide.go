@@ -1,6 +1,9 @@
 package schedule
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Decision is what to do about a phone now, and the words for it.
 type Decision struct {
@@ -56,8 +59,8 @@ const (
 // the signal, made after the last prompt, may ask again: an unlock, a cable or a
 // charger is no such act, since they happen without a wish for a backup.
 //
-// If this computer was off during the whole last window, that window lasts until
-// the next one.
+// If this computer was off when the last window ended, that window lasts until the
+// next one begins: what it has missed is caught up on.
 func Decide(p Policy, f Facts) Decision {
 	p = p.tame()
 	d := newDecider(p, f)
@@ -276,7 +279,8 @@ func (d *decider) open() (s Span, open, missed bool) {
 	if last.Has(d.f.Now) {
 		return last, true, false
 	}
-	if !d.f.UpSince.Before(last.End) && d.due.Before(last.End) {
+	wasOff := slices.ContainsFunc(d.f.Off, func(off Span) bool { return !off.Start.After(last.End) && !off.End.Before(last.End) })
+	if wasOff && d.due.Before(last.End) {
 		return Span{last.End, d.turn.End}, true, true
 	}
 	return Span{}, false, false

@@ -15,8 +15,9 @@ type Facts struct {
 	// Owner is who has it in hand: "Anna"; empty if nobody is known.
 	Owner string
 
-	// UpSince is since when this computer has been awake and looking without a break.
-	UpSince time.Time
+	// Off is when this computer was off or asleep, or the service did not run, in the
+	// last two days, in any order.
+	Off []Span
 	// Running: a job has the phone now.
 	Running bool
 	// Busy: as many phones as may are being backed up already.

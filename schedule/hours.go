@@ -24,7 +24,7 @@ const (
 	// maxAge in days: older prompts are not looked at.
 	maxAge = 180
 	// nearby is what an answer counts for the hours before and after.
-	nearby = 0.5
+	nearby = 0.15
 
 	// goodShare of the best hour of a window makes an hour good, badShare bad.
 	goodShare = 0.7
@@ -32,7 +32,7 @@ const (
 )
 
 // Learn reckons from what became of prompts. A prompt counts for its hour on the
-// clock on the wall of now, half for the hours beside it, and less the older it
+// clock on the wall of now, a little for the hours beside it, and less the older it
 // is. Prompts after now, and open ones, do not count.
 func Learn(prompts []Prompt, now time.Time) Hours {
 	var yes, all [24]float64

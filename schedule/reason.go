@@ -13,7 +13,7 @@ const (
 	StartWindow  Reason = "start-window"  // one is due, and it asks nobody anything
 	StartHour    Reason = "start-hour"    // one is due, and at this hour the passcode is entered
 	StartLate    Reason = "start-late"    // one is overdue: any hour of the window will do
-	StartCatchUp Reason = "start-catchup" // this computer was off in the last window
+	StartCatchUp Reason = "start-catchup" // this computer was off when the last window ended
 )
 
 // The reasons not to start one.

@@ -104,7 +104,7 @@ func (d *decider) waitSentence(out *Decision) sentence {
 	case AlreadyRunning:
 		return sentence{text: "{phone} is being worked on."}
 	case SwitchedOff:
-		return sentence{text: d.lastText() + " {phone} is not backed up automatically.", why: "“Automatically back up” is off: a backup starts when somebody presses Back Up Now."}
+		return sentence{text: d.lastText() + " It is not backed up automatically.", why: "“Automatically back up” is off: a backup starts when somebody presses Back Up Now."}
 	case UpToDate:
 		return sentence{text: d.lastText(), why: "The next backup is due " + until + "."}
 	case NotPaired:
@@ -124,7 +124,7 @@ func (d *decider) waitSentence(out *Decision) sentence {
 	case WaitPower:
 		return sentence{text: "Waits for {phone} to be put on its charger.", do: "put {it} on its charger", why: "A backup is due, and it is to be made only while the phone has power."}
 	case WaitBattery:
-		return sentence{text: "Waits for {phone} to have more charge.", do: "put {it} on its charger", why: "A backup is due. It starts on a charger, or with at least " + percent(d.p.MinBattery) + " of charge; there is " + percent(f.Battery) + "."}
+		return sentence{text: "Waits for {phone} to be charged.", do: "put {it} on its charger", why: "A backup is due. It starts on a charger, or with at least " + percent(d.p.MinBattery) + " of charge; there is " + percent(f.Battery) + "."}
 	case WaitHour:
 		s := sentence{text: "A backup is due; {phone} asks for its passcode " + until + ".", why: "It is asked at hours at which the passcode is likely to be entered. " + everyStart}
 		if d.p.OnUnlock {
@@ -146,7 +146,7 @@ func (d *decider) againSentence(out *Decision) sentence {
 	case NotAnswered:
 		return sentence{text: "Nobody entered the passcode on {phone}.", do: "press Back Up Now with the phone in your hand, and enter its passcode", why: "The phone asked for it " + asked + ". Keepsake does not ask again before " + bare(until) + ". " + everyStart}
 	case BrokeAfter:
-		return sentence{text: "The backup of {phone} broke off.", do: "press Back Up Now and enter the passcode on {it} once more", why: "It started " + asked + ". " + because + "What arrived is kept and not sent again. A new start needs the passcode again, so it is tried by itself only " + until + "."}
+		return sentence{text: "The backup of {phone} broke off.", do: "press Back Up Now and enter the passcode on {it} once more", why: "It started " + asked + ". " + because + "What arrived is kept and not sent again. A new start needs the passcode again; by itself Keepsake asks for it " + until + "."}
 	case WaitRetry:
 		return sentence{text: "The backup of {phone} broke off and is tried again " + until + ".", why: because + "What arrived is kept and not sent again."}
 	case WasCancelled:
@@ -165,7 +165,7 @@ func (d *decider) because() string {
 	if d.f.Last.Error == "" {
 		return ""
 	}
-	return "It was: " + strings.TrimSuffix(d.f.Last.Error, ".") + ". "
+	return "The cause: " + strings.TrimSuffix(d.f.Last.Error, ".") + ". "
 }
 
 // bare takes the first preposition off, for "before tomorrow at 22:00".
