@@ -10,7 +10,7 @@ import (
 // Bounds of what one network may make us remember: anybody there can make
 // records up.
 const (
-	maxEntries  = 4096
+	maxEntries  = 1024
 	maxHostAddr = 16
 	maxLife     = 24 * time.Hour
 )
@@ -111,7 +111,12 @@ func (n *network) hear(m message, now time.Time) {
 			n.flush(rec, now)
 		}
 	}
-	if len(n.lacks()) > 0 && n.nextLack.IsZero() {
+	n.missNothing(now)
+}
+
+// missNothing sees to it that somebody asks for what is missing of an instance.
+func (n *network) missNothing(now time.Time) {
+	if n.nextLack.IsZero() && len(n.lacks()) > 0 {
 		n.nextLack, n.lackPause = now.Add(jitter(20*time.Millisecond, 120*time.Millisecond)), firstAsk
 	}
 }
@@ -166,6 +171,9 @@ func (n *network) expire(now time.Time) bool {
 			delete(n.entries, key)
 			any = true
 		}
+	}
+	if any {
+		n.missNothing(now)
 	}
 	return any
 }
