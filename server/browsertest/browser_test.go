@@ -228,7 +228,8 @@ func (b *tab) press(label string) {
 func (b *tab) fill(id, text string) {
 	b.t.Helper()
 	b.await("field "+id, fmt.Sprintf("document.getElementById(%q)", id))
-	b.do("fill "+id, chromedp.SetValue(chromedp.ID(id), ""), chromedp.SendKeys(chromedp.ID(id), text))
+	eval[bool](b, fmt.Sprintf("(() => { const e = document.getElementById(%q); e.value = ''; e.focus(); return true })()", id))
+	b.do("fill "+id, chromedp.KeyEvent(text))
 }
 
 // picture keeps a picture of the page, down to its end, where pictures are wanted.

@@ -6,7 +6,7 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
-	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -23,6 +23,7 @@ type house struct {
 	*fake.Household
 	people server.Auth
 	base   string
+	stop   func() // the computer is switched off
 }
 
 func newHouse(t *testing.T, o fake.Options) *house {
@@ -37,7 +38,8 @@ func newHouse(t *testing.T, o fake.Options) *house {
 		handler.ServeHTTP(w, r.WithContext(merge(r.Context(), ctx)))
 	}))
 	s.Start()
-	t.Cleanup(func() { cancel(); s.CloseClientConnections(); s.Close() })
+	h.stop = sync.OnceFunc(func() { cancel(); s.CloseClientConnections(); s.Close() })
+	t.Cleanup(h.stop)
 	h.base = s.URL
 	return h
 }
@@ -102,8 +104,4 @@ func (h *house) newest(t *testing.T, udid string) string {
 	}
 	t.Fatalf("%s has no backup", udid)
 	return ""
-}
-
-func name(path string) string {
-	return strings.Trim(strings.NewReplacer("/", "-", "?", "-", "=", "-", "&", "-", "%", "").Replace(path), "-")
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -167,5 +168,21 @@ func (b *tab) targets() {
 	for _, s := range eval[[]string](b, `[...document.querySelectorAll('button, .button, .row, select, summary, .tabs a, .check, input:not([type=checkbox], [type=radio], [type=hidden], .hidden), .crumbs a, .brand, .me')]
 	  .filter((e) => e.checkVisibility() && e.getBoundingClientRect().height < 43.5 && e.getBoundingClientRect().height > 0).map((e) => e.getBoundingClientRect().height + ' ' + e.outerHTML.slice(0, 120))`) {
 		b.t.Errorf("smaller than a finger: %s", s)
+	}
+}
+
+// A test that can only pass is none: axe has to find what is put there.
+func TestAxeFinds(t *testing.T) {
+	h := newHouse(t, fake.Options{Still: true})
+	b := h.open(t, "anna", 390, false)
+	b.visit("/offline")
+	eval[bool](b, `(() => { document.querySelector('main').innerHTML += '<img src="/favicon.ico"><button></button>'; return true })()`)
+	program, err := axe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids, err := chromedp.Run(b.ctx, chromedp.Evaluate[[]string](program+`; axe.run(document).then((r) => r.violations.map((v) => v.id))`, chromedp.EvalAwaitPromise))
+	if err != nil || !slices.Contains(ids, "image-alt") || !slices.Contains(ids, "button-name") {
+		t.Errorf("axe found %v, %v", ids, err)
 	}
 }

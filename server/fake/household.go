@@ -144,7 +144,7 @@ func (h *Household) Watch(ctx context.Context, who service.Who) <-chan service.E
 	h.watchers[ch] = who
 	h.mu.Unlock()
 	go func() {
-		tick := time.NewTicker(time.Second)
+		tick := time.NewTicker(min(max(h.o.Step/3, 50*time.Millisecond), time.Second))
 		defer tick.Stop()
 		defer close(ch)
 		for {

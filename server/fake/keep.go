@@ -43,7 +43,8 @@ func (h *Household) SetOwner(_ context.Context, who service.Who, udid string, ac
 		return err
 	}
 	return h.change(who, udid, func(ph *phone) error {
-		ph.Owner, ph.OwnerName, ph.Granted = account, accounts[account], false
+		ph.Granted = ph.Granted && ph.Owner == account // the new owner decides anew
+		ph.Owner, ph.OwnerName = account, accounts[account]
 		return nil
 	})
 }
