@@ -34,8 +34,9 @@ func TestAvahi(t *testing.T) {
 			ended <- Announce(ctx, s, changes, Options{Interfaces: Named("v0"), poll: 200 * time.Millisecond})
 		}()
 		untilBrowsed(t, `;phone.local;10.9.0.1;62078;"authTag=AyDSy6pLk4Q=" "identifier=abc"`, true)
-		s.TXT = []string{"identifier=def"}
-		changes <- s
+		next := s
+		next.TXT = []string{"identifier=def"}
+		changes <- next
 		untilBrowsed(t, `62078;"identifier=def"`, true)
 		bye()
 		<-ended
