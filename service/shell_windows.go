@@ -1,0 +1,15 @@
+package service
+
+import (
+	"context"
+	"os/exec"
+	"syscall"
+)
+
+// shell runs a line as the user's shell would. cmd takes the line as it is,
+// without the quoting that other programs expect.
+func shell(ctx context.Context, line string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "cmd")
+	cmd.SysProcAttr = &syscall.SysProcAttr{CmdLine: `cmd /S /C "` + line + `"`}
+	return cmd
+}
