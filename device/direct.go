@@ -34,8 +34,8 @@ type Direct struct {
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
-// OpenDirect opens a phone past usbmuxd. It starts a session at each address in
-// turn until the phone of the UDID answers, and from then on answers the phone's
+// OpenDirect opens a phone past usbmuxd. It knocks at all addresses at once, and
+// starts a session where somebody answers until it is the phone of the UDID, and from then on answers the phone's
 // heartbeat until the handle is closed. A phone that stops advertising itself,
 // or misses a heartbeat, does not close the handle nor any stream.
 //
@@ -51,8 +51,8 @@ func OpenDirect(ctx context.Context, way Direct) (*Device, error) {
 	case len(way.Addrs) == 0:
 		return nil, &HintError{fmt.Errorf("open %s on the network: %w: no address is known", way.UDID, ErrNoDevice), remedyNetworkGone}
 	}
-	var tried []error
-	for _, addr := range way.Addrs {
+	answering, tried := way.answering(ctx)
+	for _, addr := range answering {
 		d, err := openAt(ctx, way, addr)
 		if err == nil {
 			return d, nil
@@ -63,6 +63,61 @@ func OpenDirect(ctx context.Context, way Direct) (*Device, error) {
 		}
 	}
 	return nil, errors.Join(tried...)
+}
+
+// stragglers is how long addresses have to answer after the first of them did.
+const stragglers = time.Second
+
+// answering lists, in their order, the addresses where somebody accepts a
+// connection: one that leads nowhere must not use up the time of the others. The
+// errors are of the rest. A single address is not asked before it is used.
+func (way Direct) answering(ctx context.Context) (list []netip.AddrPort, failed []error) {
+	if len(way.Addrs) == 1 {
+		return way.Addrs, nil
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	type answer struct {
+		i   int
+		err error
+	}
+	answers := make(chan answer, len(way.Addrs)) // nobody waits for the late ones
+	s := &straight{way: way}
+	for i, addr := range way.Addrs {
+		go func() {
+			conn, err := s.dialOne(ctx, orPort(addr))
+			if err == nil {
+				conn.Close()
+			} else {
+				err = fmt.Errorf("at %s: %w: %w", orPort(addr), ErrNoDevice, err)
+			}
+			answers <- answer{i, err}
+		}()
+	}
+	open := make([]bool, len(way.Addrs))
+	var late <-chan time.Time
+wait:
+	for range way.Addrs {
+		select {
+		case a := <-answers:
+			if a.err != nil {
+				failed = append(failed, a.err)
+				continue
+			}
+			open[a.i] = true
+			if late == nil {
+				late = time.After(stragglers)
+			}
+		case <-late:
+			break wait
+		}
+	}
+	for i, addr := range way.Addrs {
+		if open[i] {
+			list = append(list, addr)
+		}
+	}
+	return list, failed
 }
 
 // openAt proves who is there: the phone's key by the session, its UDID by what
