@@ -70,7 +70,8 @@ func TestEmptyAndFailed(t *testing.T) {
 	})
 }
 
-// inspect looks at pages at both widths, in light and in dark.
+// inspect looks at pages at both widths, in light and in dark. Each is loaded once:
+// width and colours are matters of the style sheet.
 func inspect(t *testing.T, h *house, pages []picked) {
 	tabs := map[string]*tab{}
 	for _, p := range pages {
@@ -82,10 +83,11 @@ func inspect(t *testing.T, h *house, pages []picked) {
 			b := tabs[p.login]
 			defer func(outer *testing.T) { b.t = outer }(b.t)
 			b.t = t
+			b.look(390, false)
+			b.visit(p.path)
 			for _, width := range []int64{390, 1280} {
 				for _, dark := range []bool{false, true} {
 					b.look(width, dark)
-					b.visit(p.path)
 					if eval[bool](b, "document.documentElement.scrollWidth > innerWidth") {
 						t.Errorf("wider than %d: %s", width, eval[string](b, widest))
 					}
