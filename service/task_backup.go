@@ -63,7 +63,7 @@ func (s *Service) backupOptions(r *repository.Repository, udid string) (backup.R
 		return backup.RepositoryOptions{}, nil, err
 	}
 	w := &words{s: s, repo: r, udid: udid}
-	return backup.RepositoryOptions{State: runs, Spool: spoolOf(r), Passwords: w.get, Limits: s.o.Limits, Wait: s.o.Pace.Lock}, w, nil
+	return backup.RepositoryOptions{State: runs, Spool: spoolOf(r), Passwords: w.get, Limits: s.o.Limits, Wait: s.o.Pace.Lock, Now: s.o.Now}, w, nil
 }
 
 // backedUp does what belongs to a new version.
@@ -128,7 +128,7 @@ func (t *task) copyMedia(ctx context.Context) error {
 		return err
 	}
 	defer release()
-	res, err := media.Copy(ctx, d, r, media.Options{State: filepath.Join(t.station.Dir(), "media"), Wait: t.o.Pace.Lock, ProgramVersion: t.o.Program}, t.rep)
+	res, err := media.Copy(ctx, d, r, media.Options{State: filepath.Join(t.station.Dir(), "media"), Wait: t.o.Pace.Lock, Now: t.o.Now, ProgramVersion: t.o.Program}, t.rep)
 	if err != nil {
 		return err
 	}
