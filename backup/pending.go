@@ -20,7 +20,7 @@ import (
 
 // finished notes, durably, that the phone is done: from here on it is not needed.
 func (r *repositoryRun) finished(sum *mobilebackup2.Summary, st *store) error {
-	done := finished{At: time.Now().UTC(), Started: r.started.UTC(), Full: st.wasFull, Encrypted: r.job.encrypted, Files: sum.Files, Bytes: sum.Bytes,
+	done := finished{At: r.f.opt.now().UTC(), Started: r.started.UTC(), Full: st.wasFull, Encrypted: r.job.encrypted, Files: sum.Files, Bytes: sum.Bytes,
 		Kept: r.kept, Removed: st.removed(sum), Phases: r.job.observer.times(), Unread: unread(sum), Duration: time.Since(r.started)}
 	return r.u.finish(done)
 }

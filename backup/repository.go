@@ -34,8 +34,18 @@ type RepositoryOptions struct {
 	Limits mobilebackup2.Limits
 	// Wait is how long to wait for others who need the repository alone.
 	Wait time.Duration
+	// Now is the clock that dates versions; nil is time.Now.
+	Now func() time.Time
 
 	wrap func(*overlayStore) mobilebackup2.Store // for tests
+}
+
+// now is the time by opt.Now.
+func (opt RepositoryOptions) now() time.Time {
+	if opt.Now == nil {
+		return time.Now()
+	}
+	return opt.Now()
 }
 
 // RepositoryResult of a finished backup.

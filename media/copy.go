@@ -23,6 +23,8 @@ type Options struct {
 	State string
 	// Wait is how long to wait for others who work in the repository.
 	Wait time.Duration
+	// Now is the clock that dates copies; nil is time.Now.
+	Now func() time.Time
 	// Protected copies what is under FairPlay, too. It plays nowhere else.
 	Protected bool
 	// Full reads everything again.
@@ -47,6 +49,9 @@ const farewell = 30 * time.Second
 // next time. The phone asks nobody for anything.
 func Copy(ctx context.Context, phone Phone, repo *repository.Repository, opt Options, rep progress.Reporter) (*Result, error) {
 	began := time.Now()
+	if opt.Now != nil {
+		began = opt.Now()
+	}
 	p, l, release, err := connectAndList(ctx, phone, opt, rep)
 	if err != nil {
 		return nil, fmt.Errorf("copy media: %w", err)
