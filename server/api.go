@@ -163,8 +163,12 @@ func handle[I, O any](a *apiRoutes, op operation, do func(ctx context.Context, w
 		Responses: map[string]*huma.Response{"default": {Description: "It failed, and why",
 			Content: map[string]*huma.MediaType{api.ProblemType: {Schema: schema}}}},
 		Middlewares: huma.Middlewares{func(ctx huma.Context, next func(huma.Context)) {
-			if err := a.rt.may(ctx.Context(), op); err != nil {
-				r, w := humago.Unwrap(ctx)
+			r, w := humago.Unwrap(ctx)
+			err := a.rt.may(ctx.Context(), op)
+			if err == nil {
+				err = a.rt.note(op.method+" "+apiPrefix+op.path, r)
+			}
+			if err != nil {
 				a.rt.respondAPIError(w, r, err)
 				return
 			}

@@ -2,9 +2,8 @@ package server
 
 import (
 	"context"
-	"errors"
-	"time"
 
+	"github.com/keepsake-backup/keepsake/auth"
 	"github.com/keepsake-backup/keepsake/internal/secret"
 )
 
@@ -60,49 +59,25 @@ type People interface {
 	Audit(ctx context.Context, before int64, limit int) ([]AuditEntry, error)
 }
 
+// Noter is what an Auth implements besides if it keeps a log of what mattered.
+type Noter interface {
+	Note(ctx context.Context, e AuditEntry) error
+}
+
 // What Auth says no with.
 var (
-	ErrNobody = errors.New("not signed in")
-	ErrWrong  = errors.New("the name or the password is wrong")
-	ErrWait   = errors.New("too many wrong passwords: wait a little")
+	ErrNobody = auth.ErrNobody
+	ErrWrong  = auth.ErrWrong
+	ErrWait   = auth.ErrWait
 )
 
-// Account is a person.
-type Account struct {
-	ID                int64
-	Login, Name       string
-	Admin, Disabled   bool
-	Created, LastSeen time.Time
-}
+// The words that Auth speaks in.
+type (
+	Account    = auth.Account
+	Session    = auth.Session
+	Token      = auth.Token
+	Passkey    = auth.Passkey
+	AuditEntry = auth.AuditEntry
+)
 
-// Session is somebody's at a browser.
-type Session struct {
-	ID       int64
-	Account  Account
-	SignedIn time.Time // by password or passkey
-	Expires  time.Time
-}
-
-// Token lets a program in as Account, for less than it may.
-type Token struct {
-	ID                         int64
-	Account                    Account
-	Name                       string
-	Scopes                     []string
-	Phones                     []string // nil is all
-	Created, Expires, LastUsed time.Time
-}
-
-// Passkey is one that somebody has registered.
-type Passkey struct {
-	ID                []byte
-	Name              string
-	Created, LastUsed time.Time
-}
-
-// AuditEntry is something that mattered.
-type AuditEntry struct {
-	ID, Account                 int64
-	At                          time.Time
-	Address, What, UDID, Detail string
-}
+var _ Auth = (*auth.Keeper)(nil)

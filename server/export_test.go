@@ -35,6 +35,7 @@ var (
 	OpenPages   = openPages
 	OpenPosts   = openPosts
 	StalePosts  = stalePosts
+	Audited     = audited
 )
 
 // Cookies of sessions.

@@ -37,12 +37,14 @@ type router struct {
 	covered  []string        // methods of Service that the API stands for
 	compress func(http.Handler) http.HandlerFunc
 	streams  streams
+	noted    notes
+	patience patience
 	beat     time.Duration // of streams
 	guesses  *rate.Limiter // of the set-up code
 }
 
 func newRouter(o Options) (*router, error) {
-	rt := &router{o: o, pages: newPages(o), mux: http.NewServeMux(), streams: streams{open: map[int64]int{}}, beat: heartbeat, guesses: codeGuesses()}
+	rt := &router{o: o, pages: newPages(o), mux: http.NewServeMux(), streams: streams{open: map[int64]int{}}, noted: notes{seen: map[string]time.Time{}}, patience: patience{until: map[string]time.Time{}}, beat: heartbeat, guesses: codeGuesses()}
 	var err error
 	if rt.compress, err = newCompressor(); err != nil {
 		return nil, err
@@ -97,6 +99,9 @@ func (rt *router) page(pattern string, p page) {
 	}
 	var h http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		err := readForm(r)
+		if err == nil {
+			err = rt.note(pattern, r)
+		}
 		if err == nil {
 			err = p(w, r)
 		}

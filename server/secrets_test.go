@@ -1,9 +1,12 @@
 package server_test
 
 import (
+	"bytes"
 	"context"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -23,7 +26,8 @@ const (
 )
 
 func TestSecretsStayInside(t *testing.T) {
-	h := newHouse(t)
+	k, db := keeper(t)
+	h := newHouse(t, func(o *server.Options) { o.Auth = k })
 	var out strings.Builder
 	see := func(a answer) answer {
 		out.WriteString(a.Status + "\n")
@@ -93,6 +97,23 @@ func TestSecretsStayInside(t *testing.T) {
 			i := strings.Index(h.log.String(), s)
 			t.Errorf("the log has %.12q… in it: …%s…", s, h.log.String()[max(0, i-200):i])
 		}
+	}
+	// Nor are they in a copy of the catalog.
+	copied := filepath.Join(t.TempDir(), "copy.db")
+	if err := db.Backup(t.Context(), copied); err != nil {
+		t.Fatal(err)
+	}
+	stored, err := os.ReadFile(copied)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []string{annasPassword, bensPassword, plantedNew, plantedBackup, plantedRepository, plantedAccess, plantedLink, cookie, token} {
+		if bytes.Contains(stored, []byte(s)) {
+			t.Errorf("a copy of the catalog has %.12q… in it", s)
+		}
+	}
+	if !bytes.Contains(stored, []byte("Shortcut")) {
+		t.Error("the copy of the catalog lacks what was done")
 	}
 	if !strings.Contains(h.log.String(), "route=\"POST /signal/{token}\"") {
 		t.Error("the log lacks the request of the signal")
@@ -218,5 +239,45 @@ func TestTokens(t *testing.T) {
 	b.token = "ksk_wrong"
 	if a := b.do("GET", "/api/v1/me", ""); a.StatusCode != http.StatusUnauthorized {
 		t.Errorf("a wrong token with a good cookie: %d", a.StatusCode)
+	}
+}
+
+func TestWhatMattersIsNoted(t *testing.T) {
+	k, _ := keeper(t)
+	h := newHouse(t, func(o *server.Options) { o.Auth = k })
+	for pattern := range server.Audited {
+		if !slices.Contains(h.inside.Routes, pattern) {
+			t.Errorf("%s is noted, and is no route", pattern)
+		}
+	}
+	token, _, err := k.SignIn(t.Context(), "anna", secretText(annasPassword), "127.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	anna := &browser{h: h, cookie: token.Reveal()}
+	vs, err := h.fake.Versions(t.Context(), fakeSystem, fake.Anna)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := "/phones/" + fake.Anna + "/versions/" + vs[0].ID + "/download?path=HomeDomain/Library/SMS/sms.db"
+	for _, part := range []string{"bytes=5-9", "bytes=0-4", "bytes=10-19"} {
+		anna.do("GET", file, "", "Range", part)
+	}
+	anna.do("PUT", "/api/v1/phones/"+fake.Anna+"/grant", `{"on":true}`)
+	es, err := k.Audit(t.Context(), 0, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range es {
+		if e.UDID == fake.Anna {
+			got = append(got, e.What)
+		}
+		if strings.Contains(e.Detail, "sms.db") {
+			t.Error("the audit log names a file")
+		}
+	}
+	if want := []string{"changed whether admins may look inside", "downloaded"}; !slices.Equal(got, want) {
+		t.Errorf("noted: %q, want %q", got, want)
 	}
 }

@@ -45,7 +45,7 @@ func (rt *router) signInPages() map[string]page {
 
 func (rt *router) signIn(w http.ResponseWriter, r *http.Request) error {
 	next := safeNext(r.PostFormValue("next"))
-	token, s, err := rt.o.Auth.SignIn(r.Context(), r.PostFormValue("login"), secret.NewText(r.PostFormValue("password")), visitorFrom(r.Context()).Remote)
+	token, s, err := rt.guess(r, r.PostFormValue("login"), secret.NewText(r.PostFormValue("password")))
 	if code := signInError(err); code != "" {
 		http.Redirect(w, r, "/signin?"+urlValues(map[string]string{"error": code, "next": next}), http.StatusSeeOther)
 		return nil
@@ -58,6 +58,20 @@ func (rt *router) signIn(w http.ResponseWriter, r *http.Request) error {
 	}
 	http.Redirect(w, r, next, http.StatusSeeOther)
 	return nil
+}
+
+// guess signs in, unless the same was told to wait a moment ago.
+func (rt *router) guess(r *http.Request, login string, password secret.Text) (secret.Text, Session, error) {
+	remote := visitorFrom(r.Context()).Remote
+	who := remote + " " + strings.ToLower(login)
+	if rt.patience.waits(who, rt.o.Now()) {
+		return secret.Text{}, Session{}, ErrWait
+	}
+	token, s, err := rt.o.Auth.SignIn(r.Context(), login, password, remote)
+	if errors.Is(err, ErrWait) && len(who) < 200 {
+		rt.patience.told(who, rt.o.Now())
+	}
+	return token, s, err
 }
 
 // signInError is what the form says about err, "" if it is nil or ours.
