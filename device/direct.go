@@ -39,7 +39,7 @@ type Direct struct {
 // heartbeat until the handle is closed. A phone that stops advertising itself,
 // or misses a heartbeat, does not close the handle nor any stream.
 //
-// The error tells of each address why it is not the phone: it wraps
+// The error tells of each address that answered why it is not the phone: it wraps
 // ErrNotPaired where the phone refused the record, lockdown.ErrWrongPhone where
 // another device answered, ErrNoDevice where nobody did.
 func OpenDirect(ctx context.Context, way Direct) (*Device, error) {
@@ -51,7 +51,11 @@ func OpenDirect(ctx context.Context, way Direct) (*Device, error) {
 	case len(way.Addrs) == 0:
 		return nil, &HintError{fmt.Errorf("open %s on the network: %w: no address is known", way.UDID, ErrNoDevice), remedyNetworkGone}
 	}
-	answering, tried := way.answering(ctx)
+	answering, err := way.answering(ctx)
+	if err != nil {
+		return nil, &HintError{fmt.Errorf("open %s on the network: %w: %w", way.UDID, ErrNoDevice, err), remedyNetworkGone}
+	}
+	var tried []error
 	for _, addr := range answering {
 		d, err := openAt(ctx, way, addr)
 		if err == nil {
@@ -69,9 +73,10 @@ func OpenDirect(ctx context.Context, way Direct) (*Device, error) {
 const stragglers = time.Second
 
 // answering lists, in their order, the addresses where somebody accepts a
-// connection: one that leads nowhere must not use up the time of the others. The
-// errors are of the rest. A single address is not asked before it is used.
-func (way Direct) answering(ctx context.Context) (list []netip.AddrPort, failed []error) {
+// connection: one that leads nowhere must not use up the time of the others. If
+// nobody does, the error says why. A single address is not asked before it is
+// used.
+func (way Direct) answering(ctx context.Context) (list []netip.AddrPort, err error) {
 	if len(way.Addrs) == 1 {
 		return way.Addrs, nil
 	}
@@ -89,11 +94,12 @@ func (way Direct) answering(ctx context.Context) (list []netip.AddrPort, failed 
 			if err == nil {
 				conn.Close()
 			} else {
-				err = fmt.Errorf("at %s: %w: %w", orPort(addr), ErrNoDevice, err)
+				err = fmt.Errorf("at %s: %w", orPort(addr), err)
 			}
 			answers <- answer{i, err}
 		}()
 	}
+	var failed []error
 	open := make([]bool, len(way.Addrs))
 	var late <-chan time.Time
 wait:
@@ -117,7 +123,10 @@ wait:
 			list = append(list, addr)
 		}
 	}
-	return list, failed
+	if len(list) == 0 {
+		return nil, errors.Join(failed...)
+	}
+	return list, nil
 }
 
 // openAt proves who is there: the phone's key by the session, its UDID by what

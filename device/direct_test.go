@@ -37,6 +37,9 @@ func TestOpenDirect(t *testing.T) {
 		if err := errors.Join(d.Pair(t.Context(), device.PairOptions{}), d.EnableWiFi(t.Context(), true)); err != nil {
 			t.Fatal(err)
 		}
+		if err := p.Await(t.Context(), "network-attached", 1); err != nil {
+			t.Fatal(err)
+		}
 		data, err := mux.ReadPairRecord(t.Context(), d.UDID())
 		if err != nil {
 			t.Fatal(err)

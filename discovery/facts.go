@@ -76,10 +76,10 @@ func failureOf(err error) Failure {
 		return NoFailure
 	case errors.Is(err, usbmux.ErrNoPairRecord):
 		return NoRecord
-	case errors.Is(err, lockdown.ErrWrongPhone):
-		return WrongPhone
 	case errors.Is(err, device.ErrLocked):
 		return Locked
+	case errors.Is(err, lockdown.ErrWrongPhone): // which a failed handshake makes "not paired", too
+		return WrongPhone
 	case errors.Is(err, device.ErrNotPaired):
 		return NotPaired
 	case errors.Is(err, errNowhere):

@@ -79,6 +79,7 @@ func pairByCable(t testing.TB, s *virtualphone.Server, p *virtualphone.Phone) di
 	check(t, err)
 	known.Record, err = lockdown.ParsePairRecord(data)
 	check(t, err)
+	check(t, p.Await(ctx, "network-attached", 1))
 	return known
 }
 
@@ -103,6 +104,7 @@ func pairUnder(t testing.TB, s *virtualphone.Server, p *virtualphone.Phone, host
 	check(t, err)
 	check(t, muxOf(t, s).SavePairRecord(ctx, dev.UDID(), 0, data))
 	check(t, dev.EnableWiFi(ctx, true))
+	check(t, p.Await(ctx, "network-attached", 1))
 	return discovery.Known{UDID: dev.UDID(), Record: record}
 }
 

@@ -33,8 +33,8 @@ func (w *Watcher) Open(ctx context.Context, udid usbmux.UDID, via Via) (*device.
 		if err == nil {
 			return phone, nil
 		}
-		if missed == nil || !errors.Is(err, device.ErrNoDevice) {
-			missed = err // it is on no cable, but more is known
+		if missed == nil || errors.Is(missed, device.ErrNoDevice) {
+			missed = err // which says more than that it is on no cable
 		}
 	}
 	return nil, missed
