@@ -362,7 +362,7 @@ func TestOnlyTrustedProxiesAreBelieved(t *testing.T) {
 }
 
 // keeper is the real thing, over a catalog on the disk, with Anna and Ben in it.
-func keeper(t *testing.T) (*auth.Keeper, *catalog.DB) {
+func keeper(t *testing.T, origins ...string) (*auth.Keeper, *catalog.DB) {
 	t.Helper()
 	key := make([]byte, 32)
 	db, err := catalog.Open(t.Context(), filepath.Join(t.TempDir(), "keepsake.db"), catalog.Options{Key: secret.NewBytes(key)})
@@ -374,7 +374,7 @@ func keeper(t *testing.T) (*auth.Keeper, *catalog.DB) {
 			t.Error(err)
 		}
 	})
-	k, err := auth.New(db, auth.Options{Hash: &argon2id.Params{Memory: 8, Iterations: 1, Parallelism: 1, SaltLength: 8, KeyLength: 16}})
+	k, err := auth.New(db, auth.Options{Origins: origins, Hash: &argon2id.Params{Memory: 8, Iterations: 1, Parallelism: 1, SaltLength: 8, KeyLength: 16}})
 	if err != nil {
 		t.Fatal(err)
 	}
