@@ -121,7 +121,7 @@ func TestSetUp(t *testing.T) {
 	b.press("Switch on encryption")
 	b.shows("Enter the passcode")
 	b.shows("Its backups are encrypted.")
-	b.press("Not now. Next: when")
+	b.press("Next: when")
 
 	b.shows("When is iPhone backed up?")
 	b.press("Finish")
