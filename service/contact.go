@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/keepsake-backup/keepsake/catalog"
 	"github.com/keepsake-backup/keepsake/device"
 	"github.com/keepsake-backup/keepsake/diagnostics"
 	"github.com/keepsake-backup/keepsake/discovery"
@@ -104,6 +105,14 @@ func (c contact) color() string {
 		}
 	}
 	return ""
+}
+
+// looksReset tells whether a phone that was known here has forgotten this computer
+// and its own name, which it tells even strangers: as after a factory reset. How far
+// it is set up it tells only those whom it trusts.
+func (c contact) looksReset(p catalog.Phone) bool {
+	name := c.info.Name
+	return !c.paired && !p.LastContact.IsZero() && (name == "iPhone" || name == "iPad") && (p.Name != name || p.InSetup)
 }
 
 // inSetup tells whether it shows the set-up screens.

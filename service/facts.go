@@ -33,13 +33,13 @@ func (k *known) facts() schedule.Facts {
 	p, n := k.phone, k.near
 	f := schedule.Facts{
 		Now: k.now, Phone: nameOr(p), Owner: k.owner, Off: k.off, Running: k.job != nil, Busy: k.busy, Place: k.place,
-		Paired: p.Paired, Battery: -1, ChargingAt: n.charging, UnlockedAt: later(p.LastUnlock, n.unlocked),
+		Paired: p.Paired, InSetup: p.InSetup, Battery: -1, ChargingAt: n.charging, UnlockedAt: later(p.LastUnlock, n.unlocked),
 		Asks: device.AsksForPasscode(p.IOS), Request: n.request, Signal: later(p.LastSignal, n.signal),
 		LastGood: k.sum.last, Last: k.past.last, LastMedia: k.sum.media, LastCopy: k.past.media, Prompts: k.past.prompts, Away: k.away,
 	}
 	if !n.contact.at.IsZero() {
 		c := n.contact
-		f.InSetup, f.Battery, f.Charging = c.inSetup(), c.battery.Percent, c.battery.Charging || c.battery.External
+		f.Battery, f.Charging = c.battery.Percent, c.battery.Charging || c.battery.External
 		if c.passcodeKnown {
 			f.Passcode = schedule.NoPasscode
 			if c.passcode {

@@ -120,6 +120,9 @@ func isNet(err error) bool {
 // finish writes down how the job ended, and starts what follows from it.
 func (t *task) finish(err, cause error) {
 	out := outcomeOf(err, cause)
+	if out.state == Refused && t.r.kind == PairJob {
+		out.text = "The phone was not told to trust this computer."
+	}
 	if out.state == Done {
 		out.text, out.version = t.text, t.version
 	}

@@ -34,8 +34,8 @@ func (s *Service) Overview(ctx context.Context, who Who) (Overview, error) {
 		switch {
 		case p.Owner != 0:
 			o.Phones = append(o.Phones, shown)
-			if shown.InSetup && (shown.Cable || shown.WiFi) {
-				o.Fresh = append(o.Fresh, shown) // it was reset: it can be restored
+			if shown.Cable && (shown.InSetup || !shown.Paired) {
+				o.Fresh = append(o.Fresh, shown) // it was reset, or forgot this computer: it can be restored
 			}
 		case shown.Cable || shown.WiFi || shown.Versions > 0:
 			o.Fresh = append(o.Fresh, shown)
@@ -87,7 +87,7 @@ func (s *Service) phone(ctx context.Context, who Who, p catalog.Phone) Phone {
 		UDID: p.UDID, Name: nameOr(p), Model: device.ModelName(p.ProductType), ProductType: p.ProductType, IOS: p.IOS, Color: p.Color,
 		Owner: p.Owner, OwnerName: k.owner, Mine: p.Owner != 0 && p.Owner == who.Account, MayOpen: allowed(who, toOpen, rightsOf(p)) == nil, Granted: p.Granted,
 		Cable: k.near.sighting.Has(discovery.Cable), WiFi: k.near.sighting.Has(discovery.WiFi), Paired: p.Paired, WiFiOn: p.WiFiOn,
-		InSetup: k.near.contact.inSetup(), LastSeen: p.LastSeen, EncryptedKnown: p.Encrypted != nil, Encrypted: p.Encrypted != nil && *p.Encrypted,
+		InSetup: p.InSetup, LastSeen: p.LastSeen, EncryptedKnown: p.Encrypted != nil, Encrypted: p.Encrypted != nil && *p.Encrypted,
 		BatteryPercent: -1, Capacity: p.Capacity, Policy: p.Policy, Retention: retentionOf(p),
 		LastBackup: k.sum.last, LastVerified: k.sum.verified, LastRehearsal: k.sum.rehearsal, RehearsalOK: k.sum.rehearsalOK, DaysVerified: -1,
 		Next: d.Next, NextWhy: d.NextWhy, Versions: k.sum.count, Stored: k.sum.stored, Job: k.job,

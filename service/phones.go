@@ -183,14 +183,17 @@ func (c contact) into(p *catalog.Phone) {
 			*to = v
 		}
 	}
-	set(&p.Name, c.info.Name)
+	reset := c.looksReset(*p)
+	if !reset { // what its owner called it is told by its backups only
+		set(&p.Name, c.info.Name)
+	}
 	set(&p.ProductType, c.info.ProductType)
 	set(&p.IOS, c.info.ProductVersion)
 	set(&p.Color, c.color())
 	set(&p.ServiceName, c.known.ServiceName)
 	set(&p.WiFiMAC, c.known.WiFiMAC)
 	p.LastSeen = later(p.LastSeen, c.at)
-	p.Paired, p.InSetup = c.paired, c.inSetup()
+	p.Paired, p.InSetup = c.paired, c.inSetup() || reset
 	if !c.paired {
 		return
 	}

@@ -17,6 +17,8 @@ func stateOf(k *known, d schedule.Decision, u upkeep, knowsPassword bool) State 
 	switch {
 	case k.phone.Owner == 0:
 		return strangerState(k)
+	case k.phone.InSetup && k.near.sighting.Reachable():
+		return State{Mood: Asking, Text: "It was reset: it shows its set-up.", Do: "Choose what to restore onto it, or finish its set-up and pair it afterwards.", Why: "Its versions are still here."}
 	case k.job != nil:
 		return State{Mood: Working, Text: waitingText(*k.job)}
 	case u.Damage > 0:
@@ -72,7 +74,7 @@ func waitingText(j Job) string {
 // strangerState is of phones that nobody owns here.
 func strangerState(k *known) State {
 	switch {
-	case k.near.contact.inSetup():
+	case k.phone.InSetup:
 		return State{Mood: Asking, Text: "This phone is new or was reset: it shows its set-up.",
 			Do: "Choose what to restore onto it, or finish its set-up and pair it afterwards."}
 	case !k.phone.Paired:
