@@ -4,6 +4,7 @@ package main
 
 import (
 	"os"
+	_ "time/tzdata" // backups have hours, also where the system has no list of zones
 
 	"github.com/keepsake-backup/keepsake/internal/cli"
 )

@@ -103,8 +103,14 @@ type app struct {
 // now is the time in the form that JSON shows.
 func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
 
+// release is the version of a release build; the linker sets it (internal/release).
+var release string
+
 // version is what the build says of itself.
 func version() string {
+	if release != "" {
+		return release
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"
