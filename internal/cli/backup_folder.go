@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/keepsake-backup/keepsake/internal/place"
+
 	"github.com/keepsake-backup/keepsake/backup"
 	"github.com/keepsake-backup/keepsake/device"
 	"github.com/keepsake-backup/keepsake/internal/progress"
@@ -41,7 +43,7 @@ type phaseMessage struct {
 }
 
 func (a *app) backupFolder(ctx context.Context, f backupFlags) error {
-	if err := makeFolder(f.folder); err != nil {
+	if err := place.MakeFolder(f.folder); err != nil {
 		return err
 	}
 	if f.all {

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"sync"
 
+	"github.com/keepsake-backup/keepsake/internal/place"
+
 	"github.com/spf13/cobra"
 
 	"github.com/keepsake-backup/keepsake/backup"
@@ -24,7 +26,7 @@ import (
 type backupRun struct {
 	*app
 	f       backupFlags
-	home    *home
+	home    *place.Home
 	station *station.Station
 	runs    string // the folder of unfinished runs
 	limit   int64  // of the spool
@@ -53,7 +55,7 @@ func (a *app) backup(cmd *cobra.Command, f backupFlags) (err error) {
 	if run.home, err = a.openHome(ctx, a.repo.where(a), &a.repo); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, run.home.close()) }()
+	defer func() { err = errors.Join(err, run.home.Close()) }()
 	if f.all {
 		return run.all(ctx)
 	}
@@ -68,7 +70,7 @@ func (a *app) backup(cmd *cobra.Command, f backupFlags) (err error) {
 		if err != nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, run.home.release(prepared.repo)) }()
+		defer func() { err = errors.Join(err, run.home.Release(prepared.repo)) }()
 		done, err = run.one(ctx, prepared, say)
 		return err
 	})
@@ -96,7 +98,7 @@ func (run *backupRun) all(ctx context.Context) error {
 			defer d.Close()
 			all[i], errs[i] = run.prepare(ctx, d, say)
 			if all[i] != nil {
-				defer run.home.release(all[i].repo)
+				defer run.home.Release(all[i].repo)
 			}
 		}
 		group := progress.NewGroup(say, "Backing up", len(phones))
@@ -137,18 +139,18 @@ func (run *backupRun) prepare(ctx context.Context, d *device.Device, say progres
 		return nil, err
 	}
 	p = &prepared{phone: d, name: nameOf(ctx, d)}
-	if p.repo, p.made, err = run.home.of(ctx, d.UDID(), say); err != nil {
+	if p.repo, p.made, err = run.home.Of(ctx, d.UDID(), say); err != nil {
 		return nil, err
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, run.home.release(p.repo))
+			err = errors.Join(err, run.home.Release(p.repo))
 			p = nil
 		}
 	}()
 	if p.made {
 		say.Phase("", "")
-		run.showNew(run.home.p.at, p.repo)
+		run.showNew(run.home.At(), p.repo)
 	}
 	if p.last, err = lastVersionOf(ctx, p.repo, d.UDID().String()); err != nil {
 		return p, err
@@ -225,7 +227,7 @@ func (run *backupRun) one(ctx context.Context, p *prepared, say progress.Reporte
 			say.Say(progress.Warn, err.Error())
 		}
 	}
-	result = &done{run: run, res: res, repo: p.repo, home: run.home.p.at, first: !p.last.known, wrong: p.words.wrong(ctx, res)}
+	result = &done{run: run, res: res, repo: p.repo, home: run.home.At(), first: !p.last.known, wrong: p.words.wrong(ctx, res)}
 	if !run.f.noMedia {
 		result.media = run.copyMediaOf(ctx, p, say)
 	}
@@ -263,7 +265,7 @@ func (run *backupRun) copyMediaOf(ctx context.Context, p *prepared, say progress
 func (run *backupRun) options(r *repository.Repository, words *backupWords) (backup.RepositoryOptions, error) {
 	opt := backup.RepositoryOptions{State: run.runs, Spool: run.f.spool, SpoolLimit: run.limit, Passwords: words.get, Limits: run.Limits, Wait: run.repo.retryLock}
 	if opt.Spool != "" {
-		return opt, makeFolder(opt.Spool)
+		return opt, place.MakeFolder(opt.Spool)
 	}
 	if at, err := location.Parse(r.Location()); err == nil && at.Kind == location.Local {
 		opt.Spool = filepath.Join(at.Path, "keepsake-spool") // made when something comes

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/keepsake-backup/keepsake/internal/place"
+
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
@@ -71,7 +73,7 @@ Patterns are restic's: *.tmp at any depth, /home/*/Cache from the root on, ** fo
 // options are the flags in the words of the archiver.
 func (f backupDirFlags) options(paths []string) (archiver.Options, error) {
 	o := archiver.Options{Paths: paths, Host: f.host, Excludes: slices.Clone(f.excludes), OneFileSystem: f.oneFileSystem, Force: f.force, Parallel: f.readers}
-	username, hostname := label()
+	username, hostname := place.Label()
 	o.Username, o.ProgramVersion = username, "keepsake "+version()
 	if o.Host == "" {
 		o.Host = hostname

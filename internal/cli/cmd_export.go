@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/keepsake-backup/keepsake/internal/place"
+
 	"github.com/spf13/cobra"
 
 	"github.com/keepsake-backup/keepsake/internal/progress"
@@ -101,7 +103,7 @@ func (a *app) export(ctx context.Context, s *repository.Session, text, dir strin
 	if err != nil {
 		return err
 	}
-	if err := makeFolder(dir); err != nil {
+	if err := place.MakeFolder(dir); err != nil {
 		return err
 	}
 	if err := a.exportPasswords(ctx, p, f, &o); err != nil {

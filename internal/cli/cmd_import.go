@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keepsake-backup/keepsake/device"
+	"github.com/keepsake-backup/keepsake/internal/place"
 	"github.com/keepsake-backup/keepsake/internal/progress"
 	"github.com/keepsake-backup/keepsake/internal/secret"
 	"github.com/keepsake-backup/keepsake/keybag"
@@ -126,7 +127,7 @@ func (a *app) importFolder(ctx context.Context, dir string, f importFlags) (err 
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, into.close()) }()
+	defer func() { err = errors.Join(err, into.Close()) }()
 	sum := importSummary{MessageType: "summary", Command: "import"}
 	incomplete := false
 	for len(found) > 0 {
@@ -170,7 +171,7 @@ func ofPhone(found []importer.Found, text string) []importer.Found {
 }
 
 // importPhone imports the backups of one phone.
-func (a *app) importPhone(ctx context.Context, into *home, found []importer.Found, f importFlags) (result *importer.Result, err error) {
+func (a *app) importPhone(ctx context.Context, into *place.Home, found []importer.Found, f importFlags) (result *importer.Result, err error) {
 	udid, err := device.ParseUDID(found[0].UDID)
 	if err != nil { // nothing names the phone: they say why
 		result = &importer.Result{}
@@ -186,14 +187,14 @@ func (a *app) importPhone(ctx context.Context, into *home, found []importer.Foun
 		}
 	}
 	err = a.work(func(say progress.Reporter) (err error) {
-		r, made, err := into.of(ctx, udid, say)
+		r, made, err := into.Of(ctx, udid, say)
 		if err != nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, into.release(r)) }()
+		defer func() { err = errors.Join(err, into.Release(r)) }()
 		if made {
 			say.Phase("", "")
-			(&backupRun{app: a}).showNew(into.p.at, r)
+			(&backupRun{app: a}).showNew(into.At(), r)
 		}
 		return a.inSession(ctx, r, repository.Shared, func(ctx context.Context, s *repository.Session) error {
 			result, err = importer.Backups(ctx, s, found, o, say)

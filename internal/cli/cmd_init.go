@@ -4,16 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
+
+	"github.com/keepsake-backup/keepsake/internal/place"
 
 	"github.com/spf13/cobra"
 
 	"github.com/keepsake-backup/keepsake/internal/progress"
 	"github.com/keepsake-backup/keepsake/repository"
 	"github.com/keepsake-backup/keepsake/repository/backend"
-	"github.com/keepsake-backup/keepsake/repository/backend/location"
 	"github.com/keepsake-backup/keepsake/repository/format"
 )
 
@@ -65,22 +63,6 @@ between the two finds what is there already.`,
 	return a.repositoryCommand(c)
 }
 
-// folderAbove wants the folder above a place to be there. A missing one is more
-// likely a disk that is not there than a wish. doing says what it is wanted for.
-func folderAbove(at location.Location, doing string) error {
-	if at.Kind != location.Local {
-		return nil
-	}
-	abs, err := filepath.Abs(at.Path)
-	if err != nil {
-		return fmt.Errorf("%s: %w", doing, err)
-	}
-	if _, err := os.Stat(filepath.Dir(abs)); errors.Is(err, fs.ErrNotExist) {
-		return &hintError{err: fmt.Errorf("%s %s: the folder above it is not there", doing, abs), hint: "connect or mount the disk, or make the folder above it first"}
-	}
-	return nil
-}
-
 // vacantBackend opens a place where a repository can be made: there is none yet,
 // and none of phones below.
 func (a *app) vacantBackend(ctx context.Context, where string) (backend.Backend, error) {
@@ -88,19 +70,19 @@ func (a *app) vacantBackend(ctx context.Context, where string) (backend.Backend,
 	if err != nil {
 		return nil, err
 	}
-	if err := folderAbove(at, "init repository"); err != nil {
+	if err := place.FolderAbove(at, "init repository"); err != nil {
 		return nil, err
 	}
 	p, err := a.look(ctx, where, &a.repo)
 	if err != nil {
 		return nil, err
 	}
-	if p.be != nil {
-		err := &hintError{err: fmt.Errorf("init repository %s: there is one already", p.be.Properties().Location), hint: "use it as it is, or choose another place"}
-		return nil, errors.Join(err, p.close())
+	if p.Backend != nil {
+		err := &hintError{err: fmt.Errorf("init repository %s: there is one already", p.Backend.Properties().Location), hint: "use it as it is, or choose another place"}
+		return nil, errors.Join(err, p.Close())
 	}
-	if len(p.members) > 0 {
-		return nil, &hintError{err: fmt.Errorf("init repository %v: it is a location with a repository for each of %d phones", at, len(p.members)),
+	if len(p.Members) > 0 {
+		return nil, &hintError{err: fmt.Errorf("init repository %v: it is a location with a repository for each of %d phones", at, len(p.Members)),
 			hint: "\"keepsake backup LOCATION\" makes that of a new phone by itself; or choose another place"}
 	}
 	return a.openBackendAt(ctx, at, &a.repo)
@@ -124,7 +106,7 @@ func (a *app) initRepository(cmd *cobra.Command, o repository.InitOptions) (err 
 	if err != nil {
 		return errors.Join(err, be.Close())
 	}
-	o.Username, o.Hostname = label()
+	o.Username, o.Hostname = place.Label()
 	var r *repository.Repository
 	err = a.work(func(say progress.Reporter) error {
 		say.Phase("init", "Making the repository")

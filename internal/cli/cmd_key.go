@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/keepsake-backup/keepsake/internal/place"
+
 	"github.com/spf13/cobra"
 
 	"github.com/keepsake-backup/keepsake/internal/progress"
@@ -89,7 +91,7 @@ func (l *keyLabels) addFlags(cmd *cobra.Command) {
 }
 
 func (l *keyLabels) get() (username, hostname string) {
-	username, hostname = label()
+	username, hostname = place.Label()
 	if l.user != "" {
 		username = l.user
 	}

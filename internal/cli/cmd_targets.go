@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/keepsake-backup/keepsake/internal/place"
+
 	"github.com/spf13/cobra"
 
 	"github.com/keepsake-backup/keepsake/internal/progress"
@@ -82,7 +84,7 @@ opens that one opens the target, too. Otherwise it is taken from KEEPSAKE_TARGET
 			if err != nil {
 				return err
 			}
-			if err := folderAbove(at, "add target"); err != nil {
+			if err := place.FolderAbove(at, "add target"); err != nil {
 				return err
 			}
 			n := targets.NewTarget{Name: args[0], Location: args[1]}

@@ -2,41 +2,20 @@ package cli
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/keepsake-backup/keepsake/internal/place"
 	"github.com/keepsake-backup/keepsake/itunesbackup"
 )
 
 // maxPlist bounds the property lists read here, in bytes. Info.plist holds
 // icons of all apps; the largest seen are some tens of megabytes.
 const maxPlist = 256 << 20
-
-// makeFolder makes dir if only dir itself is missing. A missing parent is more
-// likely a disk that is not there than a wish.
-func makeFolder(dir string) error {
-	err := os.Mkdir(dir, 0o700)
-	if errors.Is(err, fs.ErrExist) {
-		info, err := os.Stat(dir)
-		if err == nil && !info.IsDir() {
-			err = &hintError{err: fmt.Errorf("open folder %s: it is a file", dir), hint: "choose a folder"}
-		}
-		return err
-	}
-	if errors.Is(err, fs.ErrNotExist) {
-		return &hintError{err: fmt.Errorf("make folder %s: the folder above it is not there", dir), hint: "connect or mount the disk, or make the folder above it first"}
-	}
-	if err != nil {
-		return fmt.Errorf("make folder: %w", err)
-	}
-	return nil
-}
 
 // stored is one iTunes backup in a folder: what its property lists say.
 type stored struct {
@@ -56,7 +35,7 @@ func (s stored) title() string {
 // findBackups looks for backups in dir, which is one itself or holds one
 // folder for each phone.
 func findBackups(dir string) ([]stored, error) {
-	if isBackup(dir) {
+	if place.IsBackup(dir) {
 		abs, err := filepath.Abs(dir)
 		if err != nil {
 			return nil, err
@@ -69,7 +48,7 @@ func findBackups(dir string) ([]stored, error) {
 	}
 	var found []stored
 	for _, e := range entries {
-		if path := filepath.Join(dir, e.Name()); isBackup(path) {
+		if path := filepath.Join(dir, e.Name()); place.IsBackup(path) {
 			found = append(found, openStored(path))
 		}
 	}
@@ -79,15 +58,6 @@ func findBackups(dir string) ([]stored, error) {
 	}
 	slices.SortFunc(found, func(a, b stored) int { return cmp.Compare(a.name, b.name) })
 	return found, nil
-}
-
-func isBackup(dir string) bool {
-	for _, name := range []string{"Manifest.plist", "Status.plist", "Manifest.db", "Info.plist"} {
-		if info, err := os.Stat(filepath.Join(dir, name)); err == nil && info.Mode().IsRegular() {
-			return true
-		}
-	}
-	return false
 }
 
 // openStored reads what Info.plist says. A backup without a readable one is still a

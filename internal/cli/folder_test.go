@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/keepsake-backup/keepsake/internal/place"
+
 	"github.com/keepsake-backup/keepsake/itunesbackup"
 )
 
@@ -78,15 +80,15 @@ func TestMakeFolder(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		err := makeFolder(filepath.Join(dir, path))
+		err := place.MakeFolder(filepath.Join(dir, path))
 		if (err != nil) != wantErr {
-			t.Errorf("makeFolder(%s): %v", path, err)
+			t.Errorf("place.MakeFolder(%s): %v", path, err)
 		}
 		if err != nil && remedy(err, 1) == "" {
-			t.Errorf("makeFolder(%s): %v: no remedy", path, err)
+			t.Errorf("place.MakeFolder(%s): %v: no remedy", path, err)
 		}
-		if err == nil && makeFolder(filepath.Join(dir, path)) != nil {
-			t.Errorf("makeFolder(%s) a second time fails", path)
+		if err == nil && place.MakeFolder(filepath.Join(dir, path)) != nil {
+			t.Errorf("place.MakeFolder(%s) a second time fails", path)
 		}
 	}
 }

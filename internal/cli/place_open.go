@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/keepsake-backup/keepsake/internal/place"
+
 	"github.com/spf13/cobra"
 
 	"github.com/keepsake-backup/keepsake/repository"
@@ -35,26 +37,26 @@ func (a *app) withRepositories(cmd *cobra.Command, f *repositoryFlags, w wish, f
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, p.close()) }()
-	if p.be != nil {
+	defer func() { err = errors.Join(err, p.Close()) }()
+	if p.Backend != nil {
 		return a.use(ctx, &p, nil, f, o, fn)
 	}
 	chosen, err := a.chosen(cmd, f, o, p, w)
 	if err != nil {
 		return err
 	}
-	return a.eachMember(ctx, chosen, !w.untold, func(m member) error { return a.use(ctx, &place{at: m.at}, &m, f, o, fn) })
+	return a.eachMember(ctx, chosen, !w.untold, func(m place.Member) error { return a.use(ctx, &place.Place{At: m.At}, &m, f, o, fn) })
 }
 
 // place looks at what the flags name.
-func (a *app) place(cmd *cobra.Command, f *repositoryFlags) (place, repository.Options, error) {
+func (a *app) place(cmd *cobra.Command, f *repositoryFlags) (place.Place, repository.Options, error) {
 	where, err := f.needLocation(cmd, a)
 	if err != nil {
-		return place{}, repository.Options{}, err
+		return place.Place{}, repository.Options{}, err
 	}
 	o, err := f.options()
 	if err != nil {
-		return place{}, o, err
+		return place.Place{}, o, err
 	}
 	p, err := a.look(cmd.Context(), where, f)
 	return p, o, err
@@ -62,7 +64,7 @@ func (a *app) place(cmd *cobra.Command, f *repositoryFlags) (place, repository.O
 
 // eachMember goes through members. One that fails does not stop the others; the
 // worst exit code is that of all.
-func (a *app) eachMember(ctx context.Context, members []member, titles bool, fn func(member) error) error {
+func (a *app) eachMember(ctx context.Context, members []place.Member, titles bool, fn func(place.Member) error) error {
 	if len(members) == 1 {
 		return fn(members[0])
 	}
@@ -72,7 +74,7 @@ func (a *app) eachMember(ctx context.Context, members []member, titles bool, fn 
 			a.printf("\n")
 		}
 		if titles {
-			a.printf("%v\n", m.at)
+			a.printf("%v\n", m.At)
 		}
 		err := fn(m)
 		code := exitCode(a.ctx, err)
@@ -80,7 +82,7 @@ func (a *app) eachMember(ctx context.Context, members []member, titles bool, fn 
 			return err
 		}
 		if told := (reported{}); err != nil && !errors.As(err, &told) {
-			a.tell(code, fmt.Sprintf("%v: %v", m.udid, err), remedy(err, code))
+			a.tell(code, fmt.Sprintf("%v: %v", m.UDID, err), remedy(err, code))
 		}
 		if worst.code == exitOK || worst.code == exitIncomplete && code != exitOK {
 			worst.code = code
@@ -93,7 +95,7 @@ func (a *app) eachMember(ctx context.Context, members []member, titles bool, fn 
 }
 
 // use opens one repository for the time of fn.
-func (a *app) use(ctx context.Context, p *place, m *member, f *repositoryFlags, o repository.Options, fn func(ctx context.Context, r *repository.Repository) error) (err error) {
+func (a *app) use(ctx context.Context, p *place.Place, m *place.Member, f *repositoryFlags, o repository.Options, fn func(ctx context.Context, r *repository.Repository) error) (err error) {
 	r, err := a.openRepository(ctx, p, f, o)
 	if err != nil {
 		return err
@@ -104,14 +106,14 @@ func (a *app) use(ctx context.Context, p *place, m *member, f *repositoryFlags, 
 
 // openRepository opens the repository at a place. Whoever types the password may
 // mistype it; what opened one opens the others of a location, too.
-func (a *app) openRepository(ctx context.Context, p *place, f *repositoryFlags, o repository.Options) (*repository.Repository, error) {
-	be := p.be
-	p.be = nil
+func (a *app) openRepository(ctx context.Context, p *place.Place, f *repositoryFlags, o repository.Options) (*repository.Repository, error) {
+	be := p.Backend
+	p.Backend = nil
 	for try := 1; ; try++ {
 		// First, since nobody wants to type a password for a place that is not there.
 		var err error
 		if be == nil {
-			if be, err = a.openBackendAt(ctx, p.at, f); err != nil {
+			if be, err = a.openBackendAt(ctx, p.At, f); err != nil {
 				return nil, err
 			}
 		}
@@ -132,24 +134,24 @@ func (a *app) openRepository(ctx context.Context, p *place, f *repositoryFlags, 
 		}
 		be = nil
 		f.password.typed.Text = noPassword
-		fmt.Fprintf(a.Stderr, "That password opens none of the keys at %v. Once more:\n", p.at)
+		fmt.Fprintf(a.Stderr, "That password opens none of the keys at %v. Once more:\n", p.At)
 	}
 }
 
 // chosen are the members of a location that a command is about.
-func (a *app) chosen(cmd *cobra.Command, f *repositoryFlags, o repository.Options, p place, w wish) ([]member, error) {
+func (a *app) chosen(cmd *cobra.Command, f *repositoryFlags, o repository.Options, p place.Place, w wish) ([]place.Member, error) {
 	ctx := cmd.Context()
-	if len(p.members) == 0 {
-		return nil, &hintError{err: fmt.Errorf("open %v: %w", p.at, repository.ErrNoRepository), hint: noRepositoryHint}
+	if len(p.Members) == 0 {
+		return nil, &hintError{err: fmt.Errorf("open %v: %w", p.At, repository.ErrNoRepository), hint: noRepositoryHint}
 	}
-	members := p.members
+	members := p.Members
 	if a.phone != "" {
 		var err error
 		if members, err = a.membersNamed(ctx, f, o, members, a.phone); err != nil {
 			return nil, err
 		}
 		if len(members) == 0 {
-			return nil, &hintError{err: fmt.Errorf("open %v: it has no repository of %q", p.at, a.phone), hint: severalHint(p.members), code: exitNoRepository}
+			return nil, &hintError{err: fmt.Errorf("open %v: it has no repository of %q", p.At, a.phone), hint: severalHint(p.Members), code: exitNoRepository}
 		}
 	}
 	for _, text := range w.snapshots {
@@ -161,32 +163,32 @@ func (a *app) chosen(cmd *cobra.Command, f *repositoryFlags, o repository.Option
 			return nil, err
 		}
 		if len(members) == 0 {
-			return nil, &hintError{err: fmt.Errorf("find snapshot %q in %v: none of its phones has it", text, p.at), hint: "\"keepsake snapshots\" lists them"}
+			return nil, &hintError{err: fmt.Errorf("find snapshot %q in %v: none of its phones has it", text, p.At), hint: "\"keepsake snapshots\" lists them"}
 		}
 	}
 	if len(members) == 1 || w.all && len(w.snapshots) == 0 {
 		return members, nil
 	}
-	return nil, &usageError{fmt.Errorf("%s: there are %d phones in %v", name(cmd), len(members), p.at), severalHint(members)}
+	return nil, &usageError{fmt.Errorf("%s: there are %d phones in %v", name(cmd), len(members), p.At), severalHint(members)}
 }
 
-func severalHint(members []member) string {
+func severalHint(members []place.Member) string {
 	var udids []string
 	for _, m := range members {
-		udids = append(udids, m.udid.String())
+		udids = append(udids, m.UDID.String())
 	}
 	return fmt.Sprintf("say which with --udid: a UDID, the beginning of it, or the phone's name; or --all. There are: %s", strings.Join(udids, ", "))
 }
 
 // membersNamed are the members of the phone that text names. A name is in the
 // snapshots, so that they have to be opened for it.
-func (a *app) membersNamed(ctx context.Context, f *repositoryFlags, o repository.Options, members []member, text string) ([]member, error) {
+func (a *app) membersNamed(ctx context.Context, f *repositoryFlags, o repository.Options, members []place.Member, text string) ([]place.Member, error) {
 	if fits := matching(members, text); len(fits) > 0 {
 		return fits, nil
 	}
-	var fits []member
+	var fits []place.Member
 	for _, m := range members {
-		err := a.use(ctx, &place{at: m.at}, &m, f, o, func(ctx context.Context, r *repository.Repository) error {
+		err := a.use(ctx, &place.Place{At: m.At}, &m, f, o, func(ctx context.Context, r *repository.Repository) error {
 			return a.inSession(ctx, r, repository.Unlocked, func(ctx context.Context, s *repository.Session) error {
 				list, _, err := s.ReadableSnapshots(ctx)
 				for _, sn := range list {
@@ -206,7 +208,7 @@ func (a *app) membersNamed(ctx context.Context, f *repositoryFlags, o repository
 }
 
 // membersWith are the members that may have the snapshot which text names.
-func (a *app) membersWith(ctx context.Context, f *repositoryFlags, o repository.Options, members []member, text string) ([]member, error) {
+func (a *app) membersWith(ctx context.Context, f *repositoryFlags, o repository.Options, members []place.Member, text string) ([]place.Member, error) {
 	id, _ := splitSnapshot(text)
 	if id == latestSnapshot {
 		return members, nil
@@ -215,9 +217,9 @@ func (a *app) membersWith(ctx context.Context, f *repositoryFlags, o repository.
 		return a.membersNamed(ctx, f, o, members, phone)
 	}
 	// Names of snapshots are those of files: no password is needed.
-	var fits []member
+	var fits []place.Member
 	for _, m := range members {
-		has, err := a.hasSnapshot(ctx, m.at, f, strings.ToLower(id))
+		has, err := a.hasSnapshot(ctx, m.At, f, strings.ToLower(id))
 		if err != nil {
 			return nil, err
 		}
@@ -274,12 +276,12 @@ func (a *app) openSnapshot(_ context.Context, cmd *cobra.Command, text string) (
 		return nil, nil, info, nil, err
 	}
 	from := &p
-	if p.be == nil {
+	if p.Backend == nil {
 		chosen, err := a.chosen(cmd, &a.repo, o, p, wish{snapshots: []string{text}})
 		if err != nil {
 			return nil, nil, info, nil, err
 		}
-		from = &place{at: chosen[0].at}
+		from = &place.Place{At: chosen[0].At}
 	}
 	if r, err = a.openRepository(ctx, from, &a.repo, o); err != nil {
 		return nil, nil, info, nil, err

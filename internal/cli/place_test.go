@@ -104,11 +104,11 @@ func makeMember(t *testing.T, env map[string]string, text string) (made bool) {
 		t.Fatal(err)
 	}
 	say := progress.NewQuiet(a.Stderr)
-	r, made, err := h.of(t.Context(), udid, say)
+	r, made, err := h.Of(t.Context(), udid, say)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(h.release(r), h.close()); err != nil {
+	if err := errors.Join(h.Release(r), h.Close()); err != nil {
 		t.Error(err)
 	}
 	return made
@@ -131,24 +131,6 @@ func TestMemberCutOff(t *testing.T) {
 	makeMember(t, env, annaUDID)
 	if code, _, stderr := runWith(t, env, "snapshots", "--no-cache"); code != 0 {
 		t.Errorf("afterwards: code %d, %s", code, stderr)
-	}
-}
-
-// TestNamesFromStoresAreNoPaths: what a store calls a member is looked at before
-// it becomes a place.
-func TestNamesFromStoresAreNoPaths(t *testing.T) {
-	a := appWith(t, nil)
-	at, err := a.repo.parse("/disk")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range []string{"", ".", "..", "../" + annaUDID, "x", strings.ToLower(annaUDID), annaUDID + "/..", "keepsake-phones"} {
-		if m, err := memberAt(at, name); err == nil {
-			t.Errorf("%q became %v", name, m.at)
-		}
-	}
-	if m, err := memberAt(at, annaUDID); err != nil || m.at.Path != filepath.Join("/disk", annaUDID) {
-		t.Errorf("%v, %v", m.at, err)
 	}
 }
 

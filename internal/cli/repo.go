@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/user"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -173,18 +171,6 @@ func (a *app) refuseNoLock(cmd *cobra.Command) error {
 func stopwatch() func() float64 {
 	began := time.Now()
 	return func() float64 { return seconds(time.Since(began)) }
-}
-
-// label is who and where, for keys: what restic would write there, too.
-func label() (username, hostname string) {
-	if u, err := user.Current(); err == nil {
-		username = u.Username
-	}
-	hostname, err := os.Hostname()
-	if err != nil {
-		hostname = "unknown"
-	}
-	return username, hostname
 }
 
 // repositoryExits are the exit codes of commands that read a repository.

@@ -3,23 +3,14 @@ package cli
 import (
 	"context"
 	"fmt"
-	"net/http"
-	"os"
 	"path/filepath"
 
+	"github.com/keepsake-backup/keepsake/internal/place"
 	"github.com/keepsake-backup/keepsake/internal/progress"
-	"github.com/keepsake-backup/keepsake/internal/secret"
 	"github.com/keepsake-backup/keepsake/repository/backend"
-	"github.com/keepsake-backup/keepsake/repository/backend/appendonly"
-	"github.com/keepsake-backup/keepsake/repository/backend/cache"
 	"github.com/keepsake-backup/keepsake/repository/backend/location"
 	"github.com/keepsake-backup/keepsake/repository/backend/rclone"
-	"github.com/keepsake-backup/keepsake/repository/backend/retry"
-	"github.com/keepsake-backup/keepsake/repository/format"
 )
-
-// patientFor is how many attempts fail before people are told of it.
-const patientFor = 2
 
 // openBackend reaches the place where a repository is or will be. Places that
 // are not this computer get a cache.
@@ -49,68 +40,13 @@ func (f *repositoryFlags) parse(where string) (location.Location, error) {
 	return l, nil
 }
 
+// access is how the flags and the environment say that places are reached.
+func (a *app) access(f *repositoryFlags) place.Access {
+	return place.Access{Getenv: a.Getenv, CAFile: f.caFile, AppendOnly: f.appendOnly, NoCache: f.noCache, CacheDir: f.cacheDir, Mention: a.mention}
+}
+
 func (a *app) openBackendAt(ctx context.Context, l location.Location, f *repositoryFlags) (backend.Backend, error) {
-	b, err := location.Open(ctx, l, a.credentials(f))
-	if err != nil {
-		return nil, err
-	}
-	if f.appendOnly {
-		b = appendonly.New(b)
-	}
-	if f.noCache || !b.Properties().Remote {
-		return b, nil
-	}
-	return a.cached(b, l, f), nil
-}
-
-// credentials are what the environment says of stores, under the names that
-// their own tools and restic read.
-func (a *app) credentials(f *repositoryFlags) location.Options {
-	region := a.Getenv("AWS_DEFAULT_REGION")
-	if region == "" {
-		region = a.Getenv("AWS_REGION")
-	}
-	return location.Options{
-		AccessKeyID:     a.Getenv("AWS_ACCESS_KEY_ID"),
-		SecretAccessKey: secret.NewText(a.Getenv("AWS_SECRET_ACCESS_KEY")),
-		SessionToken:    secret.NewText(a.Getenv("AWS_SESSION_TOKEN")),
-		Region:          region,
-		Username:        a.Getenv("RESTIC_REST_USERNAME"),
-		Password:        secret.NewText(a.Getenv("RESTIC_REST_PASSWORD")),
-		CAFile:          f.caFile,
-		Proxy:           http.ProxyFromEnvironment,
-		Retry:           retry.Options{Report: a.reportRetry},
-	}
-}
-
-func (a *app) reportRetry(e retry.Event) {
-	kind := progress.Detail
-	if e.Attempt > patientFor {
-		kind = progress.Warn
-	}
-	a.mention(kind, fmt.Sprintf("%v; trying again in %s", e.Err, progress.Took(e.Wait)))
-}
-
-// cached puts a cache in front of b. Without one everything works, only slower.
-func (a *app) cached(b backend.Backend, l location.Location, f *repositoryFlags) backend.Backend {
-	dir := f.cacheDir
-	if dir == "" {
-		base, err := os.UserCacheDir()
-		if err != nil {
-			a.mention(progress.Detail, fmt.Sprintf("no cache: %v", err))
-			return b
-		}
-		dir = filepath.Join(base, "keepsake")
-	}
-	// Names of files are digests of what is in them, so that it does not matter
-	// when another repository takes the place of one.
-	dir = filepath.Join(dir, format.Hash([]byte(l.String())).String()[:16])
-	c, err := cache.New(b, dir, cache.Options{Trouble: func(err error) { a.mention(progress.Notice, err.Error()) }})
-	if err != nil {
-		a.mention(progress.Notice, fmt.Sprintf("no cache: %v", err))
-		return b
-	}
-	return c
+	return a.access(f).Open(ctx, l)
 }
 
 // mention passes a sentence on to the display of progress, if there is one.

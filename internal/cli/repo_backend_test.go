@@ -3,7 +3,6 @@ package cli
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
@@ -18,7 +17,6 @@ import (
 	"github.com/keepsake-backup/keepsake/repository"
 	"github.com/keepsake-backup/keepsake/repository/backend"
 	"github.com/keepsake-backup/keepsake/repository/backend/local"
-	"github.com/keepsake-backup/keepsake/repository/backend/retry"
 	"github.com/keepsake-backup/keepsake/repository/format"
 	"github.com/keepsake-backup/keepsake/repository/restserver"
 )
@@ -129,22 +127,20 @@ func TestOpenBackendRefuses(t *testing.T) {
 	}
 }
 
-func TestReportRetry(t *testing.T) {
+func TestMention(t *testing.T) {
 	var errs bytes.Buffer
 	a := &app{Program: Program{Stderr: &errs}}
-	event := retry.Event{Err: errors.New("load pack 12: the wire broke"), Wait: 2 * time.Second, Attempt: 1}
-	a.reportRetry(event)
+	a.mention(progress.Detail, "the wire broke")
 	if errs.Len() > 0 {
-		t.Errorf("the first failure is told: %s", &errs)
+		t.Errorf("a detail is told: %s", &errs)
 	}
-	event.Attempt = 3
-	a.reportRetry(event)
-	if got, want := errs.String(), "Load pack 12: the wire broke; trying again in 2.0 s\n"; got != want {
+	a.mention(progress.Warn, "the wire broke")
+	if got, want := errs.String(), "The wire broke\n"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 	var said []string
 	defer a.using(recorder{&said})()
-	a.reportRetry(event)
+	a.mention(progress.Detail, "the wire broke")
 	if len(said) != 1 {
 		t.Errorf("work heard %q", said)
 	}

@@ -103,15 +103,15 @@ func (a *app) latestOf(cmd *cobra.Command, text string, target device.UDID) (_ s
 	if err != nil {
 		return "", err
 	}
-	defer func() { err = errors.Join(err, p.close()) }()
+	defer func() { err = errors.Join(err, p.Close()) }()
 	var phones []string
-	for _, m := range p.members {
-		if m.udid == target {
+	for _, m := range p.Members {
+		if m.UDID == target {
 			return target.String(), nil
 		}
-		phones = append(phones, m.udid.String())
+		phones = append(phones, m.UDID.String())
 	}
-	return "", onlyOne(phones, p.at.String())
+	return "", onlyOne(phones, p.At.String())
 }
 
 // openVersion opens what was found, or, for "latest" in a repository of several

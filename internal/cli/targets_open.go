@@ -9,6 +9,8 @@ import (
 	"os"
 	"strings"
 
+	"github.com/keepsake-backup/keepsake/internal/place"
+
 	"github.com/spf13/cobra"
 
 	"github.com/keepsake-backup/keepsake/device"
@@ -32,7 +34,7 @@ func (a *app) keeper(cmd *cobra.Command, f targetFlags) (*targets.Keeper, error)
 	o.KeyHint = "" // is the main repository's
 	k := &targets.Keeper{Book: book, Wait: a.repo.retryLock, MainUnlocked: a.repo.noLock}
 	k.Init.Options = o
-	k.Init.Username, k.Init.Hostname = label()
+	k.Init.Username, k.Init.Hostname = place.Label()
 	k.Open, k.Made = a.openTarget, a.entered
 	k.Password = func(ctx context.Context, t targets.Target) (secret.RepositoryPassword, bool, error) {
 		return f.sourceOf(t).get(ctx, a)
@@ -124,17 +126,17 @@ func (a *app) eachMain(cmd *cobra.Command, fn func(targets.Main) error) (err err
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, p.close()) }()
-	if p.be != nil {
+	defer func() { err = errors.Join(err, p.Close()) }()
+	if p.Backend != nil {
 		return a.use(ctx, &p, nil, &a.repo, o, func(_ context.Context, r *repository.Repository) error { return fn(targets.Main{Repo: r}) })
 	}
 	chosen, err := a.chosen(cmd, &a.repo, o, p, wish{all: true})
 	if err != nil {
 		return err
 	}
-	return a.eachMember(ctx, chosen, false, func(m member) error {
-		return a.use(ctx, &place{at: m.at}, &m, &a.repo, o, func(_ context.Context, r *repository.Repository) error {
-			return fn(targets.Main{Phone: m.udid.String(), Repo: r})
+	return a.eachMember(ctx, chosen, false, func(m place.Member) error {
+		return a.use(ctx, &place.Place{At: m.At}, &m, &a.repo, o, func(_ context.Context, r *repository.Repository) error {
+			return fn(targets.Main{Phone: m.UDID.String(), Repo: r})
 		})
 	})
 }
@@ -153,7 +155,7 @@ func (a *app) entered(ctx context.Context, t targets.Target, phone string) error
 	if err != nil {
 		return err
 	}
-	return own.enter(ctx, at, f, udid)
+	return place.Enter(ctx, at, own.access(f), udid)
 }
 
 // chosenTargets are the targets that args name, or all.
