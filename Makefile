@@ -6,25 +6,27 @@ BIN      := bin/keepsake
 # What the tests ask of Debian: third-party judges of our phone, our files and
 # our repositories, and the stores that these lie in.
 PACKAGES := libimobiledevice-utils libusbmuxd-tools libplist-utils sqlite3 ffmpeg libheif-examples \
-            restic rclone openssh-client openssh-server openssh-sftp-server fuse3 chromium
+            restic rclone openssh-client openssh-server openssh-sftp-server fuse3 chromium systemd iproute2
 # Whom the demo lets judge, where they can be installed.
 JUDGES   := libimobiledevice-utils restic
 BENCH_PACKAGES := hyperfine
 # Packages whose goroutines meet; raced in CI.
 RACED    := ./internal/framing ./internal/plist ./usbmux ./lockdown ./afc ./notificationproxy ./heartbeat ./powerassertion \
             ./devicelink ./mobilebackup2/... ./device ./virtualphone/internal/fault ./backup/internal/... \
-            ./repository/archiver ./repository/treewalk ./repository/internal/index \
+            ./notify ./internal/sdnotify ./repository/archiver ./repository/treewalk ./repository/internal/index \
             ./repository/backend/cache ./repository/backend/retry ./repository/backend/local ./repository/backend/rest
 # Whole jobs, of which the race detector, which is slow, gets those in which the most
 # goroutines meet. "make test" runs the others.
 RACED_JOBS  := ./backup ./restore ./media ./snapshot ./virtualphone ./repository
 RACED_TESTS := ToFolder$$|ToRepository$$|FromFS_cancel|ReadAhead|Copy_first|Copy_brokenConnections|Folder_readAt|TestFS$$|SessionsAtOnce|HeartbeatKeepsWiFi|UnplugAndPlug|EightWriters|Waiting|KeyChange
 FUZZTIME ?= 60s
+# What builds images: the one without root where both are there.
+ENGINE   ?= $(or $(shell command -v podman),docker)
 VETOS    ?= linux darwin windows
 # Tests make and throw away many small files: in memory where there is room.
 TESTTMP  := $(shell [ -w /dev/shm ] && [ "$$(df -Pk /dev/shm | awk 'NR==2{print $$4}')" -gt 6000000 ] && echo /dev/shm || echo "$${TMPDIR:-/tmp}")
 
-.PHONY: help build demo test race lint vet fuzz fuzz-ci bench scale vuln third-party deps clean
+.PHONY: help build demo test race lint vet fuzz fuzz-ci bench scale vuln third-party release container deps clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -73,6 +75,12 @@ vuln: ## govulncheck, where its database can be reached
 third-party: ## write THIRD_PARTY.md from what the binary links
 	$(GO) run ./internal/thirdparty
 
+release: ## archives for every system in dist, the same bytes wherever they are built (VERSION=v0.1.0, KEY=an SSH key to sign with)
+	$(GO) run ./internal/release -go $(GO) -version "$(VERSION)" $(if $(KEY),-key "$(KEY)") $(if $(TARGETS),-targets "$(TARGETS)")
+
+container: ## the image "keepsake", by podman or docker (ENGINE=…)
+	$(ENGINE) build -f packaging/container/Containerfile -t keepsake --build-arg VERSION=$(or $(VERSION),development) .
+
 deps: ## install the Debian packages that the tests need, and axe for those in the browser
 	@missing=; for p in $(PACKAGES); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; done; \
 	if [ -n "$$missing" ]; then \
@@ -84,4 +92,4 @@ deps: ## install the Debian packages that the tests need, and axe for those in t
 	  cd server/browsertest && npm ci --no-audit --no-fund; }
 
 clean: ## remove what was built
-	rm -rf bin
+	rm -rf bin dist
