@@ -6,7 +6,8 @@ BIN      := bin/keepsake
 # What the tests ask of Debian: third-party judges of our phone, our files and
 # our repositories, and the stores that these lie in.
 PACKAGES := libimobiledevice-utils libusbmuxd-tools libplist-utils sqlite3 ffmpeg libheif-examples \
-            restic rclone openssh-client openssh-server openssh-sftp-server fuse3 chromium systemd iproute2
+            restic rclone openssh-client openssh-server openssh-sftp-server fuse3 chromium systemd iproute2 \
+            avahi-daemon avahi-utils dbus
 # Whom the demo lets judge, where they can be installed.
 JUDGES   := libimobiledevice-utils restic
 BENCH_PACKAGES := hyperfine
