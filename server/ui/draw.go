@@ -87,13 +87,14 @@ func storage(p service.Phone) template.HTML {
 	var used int64
 	const width = 1000
 	for _, u := range p.Storage {
-		if u.Bytes <= 0 {
+		n := min(u.Bytes, p.Capacity-used) // what a phone says of itself need not add up
+		if n <= 0 {
 			continue
 		}
-		x, w := used*width/p.Capacity, max(u.Bytes*width/p.Capacity, 1)
+		x, w := part(used, p.Capacity, width), max(part(n, p.Capacity, width), 1)
 		fmt.Fprintf(&b, `<rect class="u-%s" x="%d" width="%d" height="10"/>`, class(u.Kind), x, w)
 		fmt.Fprintf(&words, ", %s %s", u.Kind, size(u.Bytes))
-		used += u.Bytes
+		used += n
 	}
 	label := fmt.Sprintf("%s of %s used%s", size(used), size(p.Capacity), words.String())
 	return template.HTML(fmt.Sprintf(`<svg class="bar" viewBox="0 0 %d 10" preserveAspectRatio="none" role="img" aria-label="%s">%s</svg>`, width, template.HTMLEscapeString(label), b.String()))
@@ -109,11 +110,16 @@ func class(kind string) string {
 	return "other"
 }
 
-// meter is a thin bar, part of whole long; it stands beside the number it shows.
-func meter(part, whole int64) template.HTML {
+// part is n of whole on a scale that is so wide; whole is above 0.
+func part(n, whole, width int64) int64 {
+	return int64(float64(n) / float64(whole) * float64(width))
+}
+
+// meter is a thin bar, n of whole long; it stands beside the number it shows.
+func meter(n, whole int64) template.HTML {
 	w := int64(0)
 	if whole > 0 {
-		w = min(max(part*100/whole, 1), 100)
+		w = min(max(part(n, whole, 100), 1), 100)
 	}
 	return template.HTML(fmt.Sprintf(`<svg class="meter" viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden="true"><rect width="%d" height="4"/></svg>`, w))
 }
