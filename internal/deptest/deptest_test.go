@@ -35,6 +35,9 @@ var (
 		"installationproxy", "springboard", "diagnostics", "heartbeat", "powerassertion"}
 	phoneSide = []string{"device", "mobilebackup2", "afc", "notificationproxy", "installationproxy", "lockdown", "usbmux"}
 	delivery  = []string{"internal/cli", "server", "cmd"}
+	// What runs by itself, from the bottom: decisions and storage, people and phones,
+	// then the service, then its page and API.
+	running = []string{"schedule", "catalog", "auth", "notify", "discovery", "service", "client"}
 )
 
 var rules = []rule{
@@ -66,6 +69,29 @@ var rules = []rule{
 		why: "everything may read what a rehearsal has shown; only rehearse itself has a virtual phone"},
 	{from: []string{"media", "device", "backup", "restore", "snapshot", "repository", "itunesbackup", "keybag", "virtualphone"}, to: delivery,
 		why: "delivery sits on top"},
+	{from: append([]string{"media", "device", "backup", "restore", "snapshot", "repository", "targets", "rehearse", "itunesbackup", "keybag", "virtualphone"}, protocols...), to: running, deep: true,
+		why: "every job also runs without a service"},
+	{from: []string{"schedule"}, to: []string{"net", "os", "database/sql", "context", "math/rand", "math/rand/v2"},
+		why: "decisions are pure: the same facts give the same answer, and years of them are simulated in seconds"},
+	{from: []string{"schedule", "notify", "internal/mdns", "internal/sdnotify", "internal/autostart"},
+		to: append([]string{"catalog", "auth", "service", "client", "discovery", "repository", "snapshot", "backup", "restore", "virtualphone", "internal/place"}, append(phoneSide, delivery...)...), deep: true,
+		why: "they know neither phones nor backups, and are tested without"},
+	{from: []string{"catalog"}, to: append([]string{"auth", "service", "client", "discovery", "notify", "repository", "backup", "restore", "virtualphone", "internal/place"}, append(phoneSide, delivery...)...), deep: true,
+		why: "storage keeps what it is told and asks nobody"},
+	{from: []string{"auth", "service", "server", "client", "notify", "schedule", "discovery", "internal/place", "internal/cli"}, to: []string{"database/sql", "modernc.org/sqlite"},
+		why: "accounts, jobs and history are kept behind package catalog alone, so that another database can follow"},
+	{from: []string{"auth"}, to: append([]string{"service", "client", "discovery", "notify", "repository", "backup", "restore", "virtualphone", "internal/place"}, append(phoneSide, delivery...)...), deep: true,
+		why: "who may come in does not depend on what is inside"},
+	{from: []string{"discovery"}, to: append([]string{"catalog", "auth", "service", "client", "notify", "schedule", "repository", "backup", "restore", "virtualphone", "internal/place"}, delivery...), deep: true,
+		why: "which phones are here does not depend on who wants to know"},
+	{from: []string{"service"}, to: append([]string{"auth", "client", "net/http", "internal/place", "virtualphone"}, delivery...),
+		why: "the service knows neither HTTP nor flags: a soak test runs a month of it in one process"},
+	{from: []string{"server"}, to: append([]string{"discovery", "notify", "repository", "snapshot", "backup", "restore", "media", "rehearse", "targets", "virtualphone", "internal/place", "internal/cli", "client"}, phoneSide...),
+		why: "the page and the API ask the service, which knows who may see what"},
+	{from: []string{"client"}, to: []string{"service", "catalog", "auth", "discovery", "schedule", "repository", "device", "server/ui", "internal/cli", "database/sql"}, deep: true,
+		why: "whoever scripts a running service links its wire types and no more"},
+	{from: []string{"internal/place"}, to: append([]string{"catalog", "auth", "service", "client", "discovery", "notify", "schedule", "snapshot", "backup", "restore", "virtualphone"}, delivery...), deep: true,
+		why: "what a location holds is the same for a command and for the service"},
 }
 
 func TestImports(t *testing.T) {
