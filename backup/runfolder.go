@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/keepsake-backup/keepsake/backup/internal/journal"
-	"github.com/keepsake-backup/keepsake/backup/internal/lockfile"
+	"github.com/keepsake-backup/keepsake/internal/lockfile"
 	"github.com/keepsake-backup/keepsake/backup/internal/spool"
 	"github.com/keepsake-backup/keepsake/device"
 	"github.com/keepsake-backup/keepsake/mobilebackup2"
