@@ -159,12 +159,12 @@ func (m *mailbox) messages() []notify.Message {
 
 // clock is the real one, and can be put forward.
 type clock struct {
-	mu    sync.Mutex
-	ahead time.Duration
-	moved chan struct{}
+	mu     sync.Mutex
+	ahead  time.Duration
+	alarms []chan time.Time
 }
 
-func newClock() *clock { return &clock{moved: make(chan struct{})} }
+func newClock() *clock { return &clock{} }
 
 func (c *clock) Now() time.Time {
 	c.mu.Lock()
@@ -177,25 +177,29 @@ func (c *clock) forward(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.ahead += d
-	close(c.moved)
-	c.moved = make(chan struct{})
+	for _, alarm := range c.alarms {
+		ring(alarm)
+	}
+	c.alarms = nil
+}
+
+func ring(alarm chan time.Time) {
+	select {
+	case alarm <- time.Now():
+	default:
+	}
 }
 
 func (c *clock) After(d time.Duration) <-chan time.Time {
 	c.mu.Lock()
-	moved := c.moved
-	c.mu.Unlock()
-	out := make(chan time.Time, 1)
-	t := time.NewTimer(d)
-	go func() {
-		defer t.Stop()
-		select {
-		case <-t.C:
-		case <-moved:
-		}
-		out <- c.Now()
-	}()
-	return out
+	defer c.mu.Unlock()
+	alarm := make(chan time.Time, 1)
+	c.alarms = append(c.alarms, alarm)
+	if len(c.alarms) > 1000 {
+		c.alarms = c.alarms[500:] // nobody waits for those any more
+	}
+	time.AfterFunc(d, func() { ring(alarm) })
+	return alarm
 }
 
 // house is a service with virtual phones.
