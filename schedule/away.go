@@ -6,6 +6,9 @@ import "time"
 type Away struct {
 	// EverPaired: it was paired with this computer at some time.
 	EverPaired bool
+	// InSight: it was noticed, by cable or on the network, and has not told about
+	// itself yet.
+	InSight bool
 	// WiFiOff: "Show this iPhone when on Wi-Fi" is known to be off.
 	WiFiOff bool
 	// LastContact is when a session with it was last opened.
@@ -54,6 +57,11 @@ func (f Facts) away() Reason {
 	a := f.Away
 	silence := f.Now.Sub(a.LastContact)
 	switch {
+	case a.InSight && a.Hindrance != Locked && a.Hindrance != Untrusted:
+		if a.Hindrance == NoHindrance {
+			return AwayMeeting
+		}
+		return AwaySilent
 	case !a.EverPaired && !f.Paired, a.Hindrance == NoRecord:
 		return AwayUnpaired
 	case a.Hindrance == Untrusted:

@@ -40,6 +40,7 @@ const (
 // The reasons why a phone cannot be reached.
 const (
 	AwayUnknown  Reason = "away-unknown"  // never seen, or nothing is known
+	AwayMeeting  Reason = "away-meeting"  // it is there, and is being asked about itself
 	AwayUnpaired Reason = "away-unpaired" // it was never paired by cable
 	AwayExpired  Reason = "away-expired"  // 30 days without contact
 	AwayExpiring Reason = "away-expiring" // 25 days without contact

@@ -188,6 +188,8 @@ func (f Facts) awaySentence(r Reason) sentence {
 	}
 	since := int(f.Now.Sub(a.LastContact) / day)
 	switch r {
+	case AwayMeeting:
+		return sentence{text: "{phone} is here and is being asked how it is."}
 	case AwayUnpaired:
 		return sentence{"{phone} was never paired with this computer.", "plug {it} into this computer by cable, tap Trust and enter its passcode", "", "Phones are paired by cable only; afterwards Wi-Fi is enough."}
 	case AwayExpired:

@@ -106,6 +106,9 @@ var everySentence = []sentences{
 	}},
 	{"", WasCancelled, func(p *Policy, f *Facts) { f.Last = Attempt{At: f.Now.Add(-hours(1)), Outcome: Cancelled, Failures: 1} }},
 
+	{"", AwayMeeting, away(func(f *Facts) { f.Away.InSight = true })},
+	{"in sight", AwaySilent, away(func(f *Facts) { f.Away.InSight, f.Away.Hindrance = true, Other })},
+	{"in sight", AwayRestart, away(func(f *Facts) { f.Away.InSight, f.Away.Hindrance = true, Locked })},
 	{"", AwayUnpaired, away(func(f *Facts) { f.Paired, f.Away = false, Away{} })},
 	{"", AwayExpired, away(func(f *Facts) { f.Away.LastContact = f.Now.Add(-hours(31 * 24)) })},
 	{"", AwayExpiring, away(func(f *Facts) { f.Away.LastContact = f.Now.Add(-hours(26*24 + 1)) })},

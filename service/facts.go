@@ -1,6 +1,7 @@
 package service
 
 import (
+	"errors"
 	"time"
 
 	"github.com/keepsake-backup/keepsake/catalog"
@@ -48,6 +49,9 @@ func (k *known) facts() schedule.Facts {
 		}
 	}
 	f.Reach, f.ConnectedAt, f.CableAt = reach(n)
+	if n.sighting.Reachable() {
+		f.Away.InSight, f.Away.Hindrance = true, hindranceIn(n.err)
+	}
 	return f
 }
 
@@ -62,6 +66,19 @@ func reach(n near) (schedule.Reach, time.Time, time.Time) {
 		return schedule.Cable, sight.Since, sight.CableSince
 	}
 	return schedule.WiFi, sight.Since, time.Time{}
+}
+
+// hindranceIn is why a phone that is there did not tell about itself.
+func hindranceIn(err error) schedule.Hindrance {
+	switch {
+	case err == nil:
+		return schedule.NoHindrance
+	case errors.Is(err, device.ErrLocked):
+		return schedule.Locked
+	case errors.Is(err, device.ErrNotPaired):
+		return schedule.Untrusted
+	}
+	return schedule.Other
 }
 
 // nameOr is what sentences call a phone.

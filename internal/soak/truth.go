@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/keepsake-backup/keepsake/schedule"
+	"github.com/keepsake-backup/keepsake/service"
+)
+
+// truth checks what the page says of a phone against what is so.
+func (h *house) truth(ctx context.Context, o service.Overview, p *person, v service.Phone) {
+	now := h.clock.Now()
+	name := p.who.Name
+	wrong := func(format string, args ...any) {
+		h.complain(name+": the page says %q (%s, do %q, why %q); "+format, append([]any{v.State.Text, v.State.Mood, v.State.Do, v.State.Why}, args...)...)
+	}
+	cable, wifi := p.reachable()
+	if v.Cable != cable || v.WiFi != wifi {
+		wrong("cable %t, Wi-Fi %t; it is cable %t, Wi-Fi %t", v.Cable, v.WiFi, cable, wifi)
+	}
+	if v.State.Text == "" {
+		wrong("that is nothing")
+	}
+	list, err := h.svc.Versions(ctx, service.System, v.UDID)
+	if err != nil {
+		wrong("no versions: %v", err)
+		return
+	}
+	var newest, verified time.Time
+	for _, x := range list {
+		if x.Media {
+			continue
+		}
+		if x.Time.After(newest) {
+			newest = x.Time
+		}
+		if !x.Verified.IsZero() && x.Time.After(verified) {
+			verified = x.Time
+		}
+	}
+	same := func(a, b time.Time) bool { return a.Truncate(time.Millisecond).Equal(b.Truncate(time.Millisecond)) } // as the catalog has it
+	if !same(v.LastBackup, newest) || !same(v.LastVerified, verified) || v.Versions != len(list) {
+		wrong("backup %v verified %v of %d; it is %v, %v, %d", v.LastBackup, v.LastVerified, v.Versions, newest, verified, len(list))
+	}
+	if newest.After(now.Add(time.Minute)) {
+		wrong("the newest version is of %v", newest)
+	}
+	if got := int(now.Sub(verified) / (24 * time.Hour)); v.DaysVerified != got {
+		wrong("%d days; it is %d", v.DaysVerified, got)
+	}
+	if late := v.DaysVerified >= p.policy.RemindAfterDays; late != (v.State.Mood == service.Late) && v.Job == nil && v.State.Mood != service.Failed {
+		wrong("it is %d days", v.DaysVerified)
+	}
+	if v.State.Mood == service.Working && v.Job == nil {
+		wrong("no job runs")
+	}
+	if !v.Next.IsZero() && v.Next.Before(now.Add(-time.Minute)) && v.State.Mood != service.Late && v.Job == nil {
+		wrong("the next one was to start %v ago", now.Sub(v.Next))
+	}
+	h.words(o, p, v, wrong)
+}
+
+// words checks sentences against facts.
+func (h *house) words(o service.Overview, p *person, v service.Phone, wrong func(string, ...any)) {
+	text := v.State.Text + " " + v.State.Why
+	has := func(part string) bool { return strings.Contains(text, part) }
+	cable, wifi := p.reachable()
+	prompts := p.prompts()
+	last := entry{}
+	if len(prompts) > 0 {
+		last = prompts[len(prompts)-1]
+	}
+	for _, c := range []struct {
+		said  string
+		so    bool
+		truth string
+	}{
+		{"is not on this network", !cable && !wifi, "it is here"},
+		{"does not answer", !cable && !wifi, "it is here"},
+		{"was never paired", false, "it was"},
+		{"not trust this computer", false, "it does"},
+		{"shows its set-up", false, "it does not"},
+		{"The place of the backups cannot be used", h.disk.err() != nil, "it can"},
+		{"The backup was refused on", last.answer == schedule.No, "the last prompt got " + string(last.answer)},
+		{"Nobody entered the passcode", last.answer == schedule.Ignored || last.answer == schedule.No, "the last prompt got " + string(last.answer)},
+		{"and verified", !v.LastVerified.IsZero(), "it never was"},
+		{"is not backed up automatically", false, "it is"},
+	} {
+		if has(c.said) && !c.so {
+			wrong("%s", c.truth)
+		}
+	}
+	if v.State.Mood == service.Good {
+		age := h.clock.Now().Sub(v.LastVerified)
+		if limit := time.Duration(p.policy.EveryDays+1) * 24 * time.Hour; age > limit+time.Hour {
+			wrong("the last verified backup is %v old", age)
+		}
+	}
+}
+
+// truthOfHouse checks what the page says of the rest.
+func (h *house) truthOfHouse(o service.Overview) {
+	if len(o.Running) > 0 {
+		h.complain("jobs run: %+v", o.Running)
+	}
+	if len(o.Fresh) > 0 || len(o.Phones) != len(h.people) {
+		h.complain("the page shows %d phones and %d fresh ones", len(o.Phones), len(o.Fresh))
+	}
+}
