@@ -32,9 +32,13 @@ func rootfs(t *testing.T) string {
 	if err := os.WriteFile(filepath.Join(root, "etc/passwd"), []byte(file(t, "container/passwd")), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	for _, dir := range []string{"data", "repository", "tmp"} {
+	for dir, mode := range map[string]os.FileMode{"data": 0o700, "repository": 0o700, "tmp": 0o777} {
+		path := filepath.Join(root, dir)
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
 		if os.Getuid() == 0 {
-			if err := os.Chown(filepath.Join(root, dir), 10001, 10001); err != nil {
+			if err := os.Chown(path, 10001, 10001); err != nil {
 				t.Fatal(err)
 			}
 		}
