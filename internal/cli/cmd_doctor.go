@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"os"
 	"runtime"
 	"time"
 
@@ -40,8 +41,8 @@ func newDoctor(a *app) *cobra.Command {
 the phones that are there and whether they trust this computer, the network that finds phones without
 a cable, the clock, and, with --folder, the disk. For whatever is missing it says what to do.
 
-With --data it looks at the folder of "keepsake serve" as well: who can read it, its key, its
-certificate, its disk, and whether it runs. With --health it only asks a running service how it is,
+Where "keepsake serve" has run, it looks at its folder as well (--data, if it is another than the usual
+one): who can read it, its key, its certificate, its disk, and whether it runs. With --health it only asks a running service how it is,
 which is what a container's health check wants.`,
 		Example:     "  keepsake doctor\n  keepsake doctor --folder /mnt/disk/backups\n  keepsake doctor --data /var/lib/keepsake\n  keepsake doctor --health",
 		Args:        noArgs,
@@ -85,6 +86,13 @@ func (a *app) doctor(ctx context.Context, x examination) error {
 	examineNetwork(tell)
 	if x.folder != "" {
 		examineFolder(ctx, x.folder, tell)
+	}
+	if x.data == "" { // there is one if "keepsake serve" has run without --data
+		if dir, err := a.dataDir(""); err == nil {
+			if _, err := os.Stat(dir); err == nil {
+				x.data = dir
+			}
+		}
 	}
 	if x.data != "" {
 		a.examineService(ctx, x.data, tell)
