@@ -41,6 +41,9 @@ func (s *Service) sighted(ctx context.Context, ev discovery.Event) {
 	n := s.nearLocked(udid)
 	was := n.sighting
 	n.sighting = ev.Sighting
+	if !was.Reachable() {
+		n.err = nil // that was before it went
+	}
 	news := ev.Kind == discovery.Appeared || ev.Kind == discovery.Paired || ev.Sighting.Has(discovery.Cable) && !was.Has(discovery.Cable)
 	if !ev.Sighting.Reachable() {
 		n.sighting = discovery.Sighting{UDID: ev.Sighting.UDID}
