@@ -13,7 +13,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/keepsake-backup/keepsake/client"
 	"github.com/keepsake-backup/keepsake/internal/autostart"
+	"github.com/keepsake-backup/keepsake/internal/daemon"
 	"github.com/keepsake-backup/keepsake/internal/progress"
 )
 
@@ -51,7 +53,7 @@ func (a *app) examineService(ctx context.Context, dir string, tell teller) {
 	}
 	a.examineKey(dir, tell)
 	examineCertificates(filepath.Join(dir, "tls"), time.Now(), tell)
-	a.examineRunning(ctx, tell)
+	a.examineRunning(ctx, dir, tell)
 }
 
 func cause(err error) error {
@@ -142,13 +144,23 @@ func examineCertificate(path string, der []byte, now time.Time, tell teller) {
 	}
 }
 
-// examineRunning asks whether the service runs, and whether it will again.
-func (a *app) examineRunning(ctx context.Context, tell teller) {
-	text, err := health(ctx, serviceAddress)
+// examineRunning asks whether the service of a folder runs, in which version, and
+// whether it will again.
+func (a *app) examineRunning(ctx context.Context, dir string, tell teller) {
+	at := serviceAddress
+	local, err := daemon.FindLocal(dir)
+	switch {
+	case err == nil:
+		at = local.Address
+	case !errors.Is(err, fs.ErrNotExist):
+		tell("service", stateNote, err.Error(), "start it anew: it writes that file")
+	}
+	text, err := health(ctx, at)
 	if err != nil {
 		tell("service", stateNote, err.Error(), "start it: keepsake serve; if it listens elsewhere: keepsake doctor --health=HOST:PORT")
 	} else {
 		tell("service", stateOK, "the service runs and says: "+text, "")
+		examineVersion(ctx, local, tell)
 	}
 	self, err := os.Executable()
 	if err != nil {
@@ -164,5 +176,28 @@ func (a *app) examineRunning(ctx context.Context, tell teller) {
 		tell("autostart", stateNote, "it is to start by itself, and does not run", "keepsake serve --status")
 	case state.Installed:
 		tell("autostart", stateOK, "it starts by itself", "")
+	}
+}
+
+// examineVersion compares the version that runs with this one: an update that was
+// put in place works from the next start on.
+func examineVersion(ctx context.Context, local daemon.Local, tell teller) {
+	if local.Token.IsZero() {
+		return // nobody has set it up, or it serves by TLS: it says no more to strangers
+	}
+	c, err := client.New(local.Address, client.Options{Token: local.Token})
+	if err != nil {
+		tell("service_version", stateNote, err.Error(), "")
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
+	defer cancel()
+	switch build, err := c.Version(ctx); {
+	case err != nil:
+		tell("service_version", stateNote, "the service does not tell its version: "+err.Error(), "")
+	case build.Version != version():
+		tell("service_version", stateNote, fmt.Sprintf("the service that runs is %s, this program is %s", build.Version, version()), "start the service anew")
+	default:
+		tell("service_version", stateOK, "the service that runs is this version", "")
 	}
 }

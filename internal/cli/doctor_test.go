@@ -208,3 +208,43 @@ func TestExamineClock(t *testing.T) {
 		t.Errorf("%+v", l)
 	}
 }
+
+// A service that runs is found by its folder, and compared with this program.
+func TestExamineRunning(t *testing.T) {
+	build := version()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Path == "/healthz":
+			fmt.Fprintln(w, "ok")
+		case r.URL.Path == "/api/v1/version" && r.Header.Get("Authorization") == "Bearer ksk_made-up":
+			w.Header().Set("Content-Type", "application/json")
+			fmt.Fprintf(w, `{"version":%q}`, build)
+		default:
+			w.WriteHeader(http.StatusNotFound)
+		}
+	}))
+	defer s.Close()
+	dir := t.TempDir()
+	a := &app{Program: Program{Getenv: func(name string) string { return map[string]string{"HOME": dir}[name] }}}
+	look := func(local string) (l told) {
+		if err := os.WriteFile(filepath.Join(dir, "service.json"), []byte(local), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		a.examineRunning(t.Context(), dir, l.tell)
+		return l
+	}
+	good := fmt.Sprintf(`{"address":%q,"token":"ksk_made-up"}`, s.URL)
+	if l := look(good); !l.has(stateOK, "the service runs and says: ok") || !l.has(stateOK, "is this version") {
+		t.Errorf("%+v", l)
+	}
+	build = "v0.0.1"
+	if l := look(good); !l.has(stateNote, "the service that runs is v0.0.1") {
+		t.Errorf("%+v", l)
+	}
+	if l := look(strings.Replace(good, "made-up", "wrong-one", 1)); !l.has(stateNote, "does not tell its version") || strings.Contains(fmt.Sprint(l), "wrong-one") {
+		t.Errorf("%+v", l)
+	}
+	if l := look("{"); !l.has(stateNote, "it is damaged") {
+		t.Errorf("%+v", l)
+	}
+}
