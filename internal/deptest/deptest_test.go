@@ -90,6 +90,8 @@ var rules = []rule{
 		why: "the page and the API ask the service, which knows who may see what"},
 	{from: []string{"client"}, to: []string{"service", "catalog", "auth", "discovery", "schedule", "repository", "device", "server/ui", "internal/cli", "database/sql"}, deep: true,
 		why: "whoever scripts a running service links its wire types and no more"},
+	{from: []string{"internal/daemon"}, to: []string{"internal/cli", "cmd", "client", "virtualphone", "os/exec", "flag"},
+		why: "the daemon puts packages together; flags and the environment are read in internal/cli"},
 	{from: []string{"internal/place"}, to: append([]string{"catalog", "auth", "service", "client", "discovery", "notify", "schedule", "snapshot", "backup", "restore", "virtualphone"}, delivery...), deep: true,
 		why: "what a location holds is the same for a command and for the service"},
 }
