@@ -36,7 +36,7 @@ func (k *known) facts() schedule.Facts {
 		Now: k.now, Phone: nameOr(p), Owner: k.owner, Off: k.off, Running: k.job != nil, Busy: k.busy, Place: k.place,
 		Paired: p.Paired, InSetup: p.InSetup, Battery: -1, ChargingAt: n.charging, UnlockedAt: later(p.LastUnlock, n.unlocked),
 		Asks: device.AsksForPasscode(p.IOS), Request: n.request, Signal: later(p.LastSignal, n.signal),
-		LastGood: k.sum.last, Last: k.past.last, LastMedia: k.sum.media, LastCopy: k.past.media, Prompts: k.past.prompts, Away: k.away,
+		LastGood: goodAt(k.sum.last, k.past.last), Last: k.past.last, LastMedia: goodAt(k.sum.media, k.past.media), LastCopy: k.past.media, Prompts: k.past.prompts, Away: k.away,
 	}
 	if !n.contact.at.IsZero() {
 		c := n.contact
@@ -53,6 +53,15 @@ func (k *known) facts() schedule.Facts {
 		f.Away.InSight, f.Away.Hindrance = true, hindranceIn(n.err)
 	}
 	return f
+}
+
+// goodAt is when something went well last: what it made, or, where there was nothing
+// to make, the attempt.
+func goodAt(newest time.Time, last schedule.Attempt) time.Time {
+	if last.Outcome == schedule.Good {
+		return later(newest, last.At)
+	}
+	return newest
 }
 
 // reach is how a phone can be reached. One that has not told about itself yet is

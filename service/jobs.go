@@ -141,6 +141,9 @@ func (t *task) finish(err, cause error) {
 	t.mu.Lock()
 	delete(t.running, t.job.ID)
 	t.mu.Unlock()
+	if out.state == FailedJob && lanes[t.r.kind].stored {
+		t.vault.tidy(true) // its disk may have been away: what is open there is worth nothing
+	}
 	t.count(func(c *Counts) {
 		if c.Jobs[t.r.kind] == nil {
 			c.Jobs[t.r.kind] = map[JobState]int64{}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/keepsake-backup/keepsake/catalog"
+	"github.com/keepsake-backup/keepsake/discovery"
 	"github.com/keepsake-backup/keepsake/schedule"
 	"github.com/keepsake-backup/keepsake/usbmux"
 )
@@ -142,10 +143,14 @@ func (s *Service) watchUnlock(k *known) (until time.Time) {
 	if !k.near.sighting.Reachable() {
 		return time.Time{}
 	}
-	due := k.near.asked.Add(s.o.Pace.Unlock)
+	pause := s.o.Pace.Unlock
+	if !k.near.sighting.Has(discovery.Cable) {
+		pause *= 3 // it costs the phone charge
+	}
+	due := k.near.asked.Add(pause)
 	if !due.After(k.now) {
 		s.pollUnlock(k.phone.UDID)
-		due = k.now.Add(s.o.Pace.Unlock)
+		due = k.now.Add(pause)
 	}
 	return due
 }

@@ -3,7 +3,9 @@ package service
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/keepsake-backup/keepsake/catalog"
 )
@@ -123,7 +125,7 @@ func (s *Service) dispatch(ctx context.Context) error {
 	for _, j := range waiting {
 		switch s.fits(j, waiting, parallel) {
 		case fitsNow:
-			if err := s.start(ctx, j); err != nil {
+			if err := s.start(ctx, j); err != nil && !errors.Is(err, fs.ErrNotExist) { // cancelled just now
 				return err
 			}
 		case fitsAlone:

@@ -49,19 +49,33 @@ func (s *Service) resume() {
 	}
 	held := s.holdUnfinished()
 	if !s.spawn(func(ctx context.Context) {
-		defer s.letGo(held)
+		_, unreachable := s.reach(ctx) // the reason is told when the loop looks
+		for udid, id := range held {
+			if unreachable != nil {
+				s.letGo(id)
+				continue
+			}
+			if err := s.stockOf(ctx, s.repositoryKey(udid)); err != nil && ctx.Err() == nil {
+				s.log.Warn("an unfinished backup was not looked at", "phone", udid, "err", err)
+			}
+			s.letGo(id)
+			s.nudge()
+		}
 		s.takeStock(ctx)
 	}) {
-		s.letGo(held)
+		for _, id := range held {
+			s.letGo(id)
+		}
 	}
 }
 
 // holdUnfinished keeps the phones that have unfinished backups here from being
 // backed up meanwhile.
-func (s *Service) holdUnfinished() (held []int64) {
+func (s *Service) holdUnfinished() (held map[string]int64) {
+	held = map[string]int64{}
 	found, err := filepath.Glob(filepath.Join(s.station.Dir(), "runs", "*", "*"))
 	if err != nil {
-		return nil // the pattern is right
+		return held // the pattern is right
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -76,17 +90,15 @@ func (s *Service) holdUnfinished() (held []int64) {
 		id := -int64(i) - 1
 		job := Job{Kind: BackupJob, UDID: udid, State: Running, Text: "Completing what the phone had sent", Fraction: -1}
 		s.running[id] = &running{id: id, kind: BackupJob, udid: udid, repo: udid, live: newLive(job, "", s.o.Now, func(Job) {}, func([]LogLine) {})}
-		held = append(held, id)
+		held[udid] = id
 	}
 	return held
 }
 
-func (s *Service) letGo(held []int64) {
+func (s *Service) letGo(id int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, id := range held {
-		delete(s.running, id)
-	}
+	delete(s.running, id)
 }
 
 // readQueue notes which phones have a job that waits.

@@ -59,7 +59,7 @@ type Service struct {
 
 // looked are when things were last looked at; zero is never.
 type looked struct {
-	step, targets, far, place, upkeep time.Time
+	targets, far, place, upkeep, trim time.Time
 	placing, targeting                bool // somebody looks now
 }
 
@@ -168,6 +168,14 @@ func (s *Service) openView(_ context.Context, v *view) error {
 // repository gives the repository of a phone; call release when it is no longer
 // needed.
 func (s *Service) repository(ctx context.Context, udid string, make bool) (r *repository.Repository, release func(), err error) {
+	s.mu.Lock()
+	known := s.home.place != nil
+	s.mu.Unlock()
+	if !known { // whether all phones share one is not known either
+		if _, err := s.reach(ctx); err != nil {
+			return nil, nil, err
+		}
+	}
 	return s.vault.take(ctx, s.repositoryKey(udid), make)
 }
 

@@ -15,12 +15,14 @@ import (
 
 const (
 	placeKey       = "place"      // setting
+	usedKey        = "place-used" // setting: the place, when something was kept there
 	passwordSecret = "repository" // secret
 )
 
 // home is the place of the backups.
 type home struct {
 	where    string
+	used     bool  // something was kept there
 	place    Place // nil as long as it could not be reached
 	password secret.RepositoryPassword
 }
@@ -35,9 +37,13 @@ func (s *Service) readPlace(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var used string
+	if err := s.get(ctx, usedKey, &used); err != nil {
+		return err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.home = home{where: where, password: secret.NewRepositoryPassword(string(b))}
+	s.home = home{where: where, used: used == where, password: secret.NewRepositoryPassword(string(b))}
 	return nil
 }
 
@@ -75,9 +81,16 @@ func (s *Service) lookForPlace(ctx context.Context) {
 		_, err := s.reach(ctx)
 		s.mu.Lock()
 		s.looked.placing = false
-		changed := (err == nil) != (s.placeErr == nil)
+		changed, back := (err == nil) != (s.placeErr == nil), s.placeErr != nil && err == nil
 		s.placeErr = err
 		s.mu.Unlock()
+		if err != nil { // what is open there is worth nothing when it comes back
+			s.views.tidy(func(viewKey, time.Time) bool { return true })
+			s.vault.tidy(true)
+		}
+		if back {
+			s.takeStock(ctx)
+		}
 		if changed {
 			s.hub.tell(Event{Kind: "setting"})
 			s.nudge()
@@ -99,11 +112,16 @@ func (s *Service) reach(ctx context.Context) (home, error) {
 	if err != nil {
 		return h, fmt.Errorf("look at %s: %w", h.where, err)
 	}
+	if h.used && p.Empty() {
+		// An empty folder where a disk used to be is no place to begin anew.
+		return h, hinted("plug the disk in, or set up another place", "nothing is left at %s", h.where)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.home.where == h.where {
+		s.home.place, s.shared, s.free = p, p.Shared(), p.Free()
+	}
 	h.place = p
-	s.home, s.shared = h, p.Shared()
-	s.free = p.Free()
 	return h, nil
 }
 
@@ -120,11 +138,24 @@ func (s *Service) openRepository(ctx context.Context, key string, make bool) (*r
 			return nil, err
 		}
 	}
+	var r *repository.Repository
 	if make {
-		r, _, err := h.place.OpenOrMake(ctx, udid, h.password)
+		r, _, err = h.place.OpenOrMake(ctx, udid, h.password)
+	} else {
+		r, err = h.place.Open(ctx, udid, h.password)
+	}
+	if err != nil || h.used {
 		return r, err
 	}
-	return h.place.Open(ctx, udid, h.password)
+	if err := s.db.Set(ctx, usedKey, h.where); err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.home.where == h.where {
+		s.home.used = true
+	}
+	return r, nil
 }
 
 // SetUp makes or opens the place of the backups.

@@ -60,6 +60,23 @@ func (s *Service) noteUpkeep(ctx context.Context, udid string, fn func(*upkeep))
 	}
 }
 
+const (
+	// jobsKept is how long ended jobs stay in the list, maxJobsKept how many.
+	jobsKept    = 400 * 24 * time.Hour
+	maxJobsKept = 20_000
+)
+
+// trimmed is when old jobs were removed last; now they are again.
+func (s *Service) trimmed() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	last := s.looked.trim
+	if s.o.Now().Sub(last) >= 24*time.Hour {
+		s.looked.trim = s.o.Now()
+	}
+	return last
+}
+
 // upkeepAll starts what is due for what is stored.
 func (s *Service) upkeepAll(ctx context.Context, phones []catalog.Phone) error {
 	now := s.o.Now()
@@ -77,6 +94,9 @@ func (s *Service) upkeepAll(ctx context.Context, phones []catalog.Phone) error {
 		return err
 	}
 	var errs []error
+	if now.Sub(s.trimmed()) >= 24*time.Hour {
+		errs = append(errs, s.db.TrimJobs(ctx, now.Add(-jobsKept), maxJobsKept))
+	}
 	for _, p := range phones {
 		errs = append(errs, s.upkeepFor(ctx, p, set, now), s.remindOf(ctx, p))
 	}

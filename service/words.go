@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 
@@ -29,7 +30,7 @@ func typedPassword(udid string) string { return "backup-password:" + udid }
 // get is asked when the phone's list has come, and no version has its keys.
 func (w *words) get(ctx context.Context, bag [16]byte) (secret.BackupPassword, error) {
 	w.bag = bag
-	password, ok, err := w.s.station.Recall(remembered(w.repo, w.udid, bag), w.repo)
+	password, ok, err := w.s.station.Recall(remembered(w.repo, w.whose(bag), bag), w.repo)
 	if err != nil {
 		w.s.log.Warn("a remembered backup password cannot be used", "phone", w.udid, "err", err)
 	}
@@ -41,6 +42,23 @@ func (w *words) get(ctx context.Context, bag [16]byte) (secret.BackupPassword, e
 	}
 	w.used = password
 	return password, nil
+}
+
+// whose is the phone that has a keybag.
+func (w *words) whose(bag [16]byte) string {
+	if w.udid != "" {
+		return w.udid
+	}
+	list, err := w.s.station.Remembered()
+	if err != nil {
+		return "" // Recall says it, too
+	}
+	for _, r := range list {
+		if r.Repository == w.repo.ID().String() && r.Keybag == hex.EncodeToString(bag[:]) {
+			return r.UDID
+		}
+	}
+	return ""
 }
 
 // learn remembers the password that opened a new version.
