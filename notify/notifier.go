@@ -123,9 +123,14 @@ type place struct {
 	wrong  error // the URL cannot be used
 	courier
 	// turn lets one message at a time go: a courier that hangs in spite of its
-	// context holds one goroutine, not one for every message.
-	turn chan struct{}
+	// context, as shoutrrr's for mail can, holds one goroutine, not one for every
+	// message. After abandon it has lost its turn: the place may work again by then.
+	turn    chan struct{}
+	abandon time.Duration
 }
+
+// abandonAfter is how long a courier that hangs keeps others from the place.
+const abandonAfter = 5 * time.Minute
 
 // courier takes a message to one place.
 type courier interface {
@@ -133,7 +138,7 @@ type courier interface {
 }
 
 func newPlace(u secret.Text, number int, client *http.Client) *place {
-	p := &place{kind: unknownKind, number: number, url: u, turn: make(chan struct{}, 1)}
+	p := &place{kind: unknownKind, number: number, url: u, turn: make(chan struct{}, 1), abandon: abandonAfter}
 	raw := u.Reveal()
 	parsed, err := url.Parse(raw)
 	switch {
@@ -183,8 +188,10 @@ func (p *place) send(ctx context.Context, m Message) error {
 		return errBusy
 	}
 	done := make(chan error, 1)
+	release := sync.OnceFunc(func() { <-p.turn })
+	late := time.AfterFunc(p.abandon, release)
 	go func() {
-		defer func() { <-p.turn }()
+		defer func() { late.Stop(); release() }()
 		done <- p.deliver(ctx, m)
 	}()
 	select {

@@ -281,6 +281,44 @@ func TestSend_places_that_hang(t *testing.T) {
 	good.mu.Unlock()
 }
 
+// stuck is a courier that does not heed its context, the first time.
+type stuck struct {
+	sent    atomic.Int32
+	release chan struct{}
+}
+
+func (s *stuck) deliver(context.Context, Message) error {
+	if s.sent.Add(1) == 1 {
+		<-s.release
+	}
+	return nil
+}
+
+// A courier that never comes back loses its turn in the end.
+func TestSend_abandons(t *testing.T) {
+	s := &stuck{release: make(chan struct{})}
+	p := &place{kind: "stuck", number: 1, courier: s, turn: make(chan struct{}, 1), abandon: 300 * time.Millisecond}
+	n := New(nil, Options{Timeout: 50 * time.Millisecond})
+	n.places = append(n.places, p)
+	for _, want := range []string{"did not answer in time", "still on its way"} {
+		if err := n.Send(t.Context(), late); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error is %v, want %q", err, want)
+		}
+	}
+	deadline := time.Now().Add(10 * time.Second)
+	for n.Send(t.Context(), late) != nil {
+		if time.Now().After(deadline) {
+			t.Fatal("the place never works again")
+		}
+	}
+	close(s.release) // it comes back after all, and takes nobody's turn away
+	for range 3 {
+		if err := n.Send(t.Context(), late); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestSend_nowhere(t *testing.T) {
 	if err := New(nil, Options{}).Send(t.Context(), late); err != nil {
 		t.Error(err)
