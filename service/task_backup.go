@@ -31,7 +31,7 @@ func (t *task) phone(ctx context.Context, via discovery.Via) (*device.Device, er
 }
 
 // backup backs the phone up.
-func (t *task) backup(ctx context.Context) error {
+func (t *task) backup(ctx context.Context) (err error) {
 	d, err := t.phone(ctx, discovery.Any)
 	if err != nil {
 		return err
@@ -47,7 +47,8 @@ func (t *task) backup(ctx context.Context) error {
 		return err
 	}
 	opt.Full = asked(t.job).Full
-	defer t.watchPrompt(ctx)()
+	ended := t.watchPrompt(ctx)
+	defer func() { ended(err) }()
 	res, err := backup.ToRepository(ctx, d, r, opt, t.rep)
 	if err != nil {
 		return err
@@ -84,8 +85,8 @@ func (t *task) backedUp(ctx context.Context, r *repository.Repository, res *back
 }
 
 // watchPrompt notes when the phone asks its owner for the passcode, and what came
-// of it; call what it returns when the backup has ended.
-func (t *task) watchPrompt(ctx context.Context) (end func()) {
+// of it; call what it returns with the error of the backup when that has ended.
+func (t *task) watchPrompt(ctx context.Context) (end func(error)) {
 	var at time.Time
 	var id int64
 	answered := false
@@ -100,8 +101,10 @@ func (t *task) watchPrompt(ctx context.Context) (end func()) {
 		answered = true
 		t.answerPrompt(ctx, id, t.job.UDID, schedule.Yes)
 	}
-	return func() {
-		if at.IsZero() || answered {
+	return func(err error) {
+		// When the connection broke nobody knows what became of the prompt, or whether
+		// there was one.
+		if at.IsZero() || answered || !refused(err) {
 			return
 		}
 		// The phone gives the same answer to a no and to silence; a no is quick.
