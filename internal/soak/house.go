@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -64,10 +65,16 @@ func (m *mailbox) Send(_ context.Context, msg notify.Message) error {
 	return nil
 }
 
-func (m *mailbox) count() int {
+// about counts the messages about something.
+func (m *mailbox) about(what string) (n int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return len(m.sent)
+	for _, msg := range m.sent {
+		if strings.Contains(msg.Title+msg.Text, what) {
+			n++
+		}
+	}
+	return n
 }
 
 // family are the people, who differ in what tries the rules hardest.
@@ -91,7 +98,7 @@ func family(rnd *rand.Rand) []*person {
 			p.travels = func(int) bool { return false }
 		}
 		p.rnd = rand.New(rand.NewPCG(rnd.Uint64(), uint64(i)))
-		p.who.Account, p.answers, p.now = int64(i+1), schedule.Yes, schedule.Yes
+		p.now = schedule.Yes
 	}
 	return list
 }
@@ -173,7 +180,7 @@ func (h *house) shut() error {
 	return errors.Join(h.stop(), h.db.Close())
 }
 
-// break ends the service without a goodbye: it cannot write down any more that it
+// crash ends the service without a goodbye: it cannot write down any more that it
 // ends.
 func (h *house) crash() error {
 	h.tally["crashes"]++
@@ -197,6 +204,14 @@ func (h *house) furnish(ctx context.Context) error {
 		p.who.Account = id
 	}
 	if _, err := h.svc.SetUp(ctx, service.System, filepath.Join(h.dir, "backups"), secret.NewRepositoryPassword(placePassword)); err != nil {
+		return err
+	}
+	set, err := h.svc.Settings(ctx, service.System)
+	if err != nil {
+		return err
+	}
+	set.Notify = []string{"generic://mailbox"} // serviceOptions has the mailbox
+	if err := h.svc.SetSettings(ctx, service.System, set); err != nil {
 		return err
 	}
 	for _, p := range h.people {

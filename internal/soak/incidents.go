@@ -93,11 +93,14 @@ func (in *incidents) end(ctx context.Context) error {
 	return in.h.settle(ctx)
 }
 
+// cuts are where connections break: from the greeting to the very end.
+var cuts = []string{"service.com.apple.mobilebackup2", "backup.start", "status", "scan", "prepare", "upload:1", "upload.file:3", "upload.file:40", "upload:300000", "manifest", "move", "verify", "respond"}
+
 // breakBackup lets the next backup of somebody's phone break off.
 func (in *incidents) breakBackup() error {
 	h := in.h
 	p := h.people[h.rnd.IntN(len(h.people))]
-	faults, err := virtualphone.ParseFaults([]string{"cut@upload.file:3", "cut@upload.file:40", "cut@upload:1", "lock@upload:2"}[h.rnd.IntN(4)])
+	faults, err := virtualphone.ParseFaults("cut@" + cuts[h.rnd.IntN(len(cuts))])
 	if err != nil {
 		return err
 	}

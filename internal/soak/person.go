@@ -33,12 +33,15 @@ type person struct {
 	day                          int
 	wakes, leaves, returns, sets int // sets: goes to bed
 	home, cable, unlocked        bool
-	answers                      schedule.Answer // what the next prompt gets
+
+	// lateLooks counts in how many looks in a row the phone was late, told
+	// how many messages about overdue backups there were before.
+	lateLooks, told int
 
 	mu    sync.Mutex
-	diary []entry     // prompts, as the phone shows them
-	acts  []time.Time // Back Up Now and signals
-	now   schedule.Answer
+	diary []entry         // prompts, as the phone shows them
+	acts  []time.Time     // Back Up Now and signals
+	now   schedule.Answer // what the next prompt gets
 }
 
 // entry is a prompt.
@@ -109,14 +112,13 @@ func (p *person) live(now time.Time, away bool) error {
 		}
 	}
 	unlocked := awake && p.rnd.IntN(4) == 0 || !p.passcode
-	if err := p.deal(awake && home); err != nil {
-		return err
-	}
 	return p.place(home, cable, unlocked)
 }
 
 // deal decides what becomes of the next prompt.
-func (p *person) deal(able bool) error {
+func (p *person) deal(now time.Time) error {
+	minute := now.Hour()*60 + now.Minute()
+	able := p.home && minute >= p.wakes && minute < p.sets
 	answer := schedule.Yes
 	switch n := p.rnd.IntN(10); {
 	case !p.passcode:

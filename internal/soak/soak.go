@@ -63,6 +63,11 @@ func (h *house) live(ctx context.Context, end time.Time) error {
 	}
 	for h.clock.Now().Before(end) {
 		now := h.clock.Now().Add(tick)
+		for _, p := range h.people { // while nothing happens: the diary has to be right
+			if err := p.deal(now); err != nil {
+				return err
+			}
+		}
 		h.clock.leap(now)
 		for _, p := range h.people {
 			if err := p.live(now, p.travels(int(now.Sub(start)/(24*time.Hour)))); err != nil {
@@ -139,7 +144,7 @@ func (h *house) look(ctx context.Context) error {
 		}
 		h.truth(ctx, o, p, v)
 	}
-	h.truthOfHouse(o)
+	h.truthOfHouse(ctx, o)
 	h.tally["looks"]++
 	return nil
 }
@@ -178,5 +183,5 @@ func (h *house) report(out io.Writer, days int, took time.Duration) {
 		fmt.Fprintf(out, "  %-6s %3d prompts: %d yes, %d no, %d ignored; %d times asked for by people\n",
 			p.who.Name, len(p.prompts()), n[schedule.Yes], n[schedule.No], n[schedule.Ignored], len(p.ownActs()))
 	}
-	fmt.Fprintf(out, "  %6d messages to people\n  %6d things wrong\n", h.mail.count(), len(h.complaints))
+	fmt.Fprintf(out, "  %6d messages to people\n  %6d things wrong\n", h.mail.about(""), len(h.complaints))
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -14,7 +15,7 @@ func (h *house) truth(ctx context.Context, o service.Overview, p *person, v serv
 	now := h.clock.Now()
 	name := p.who.Name
 	wrong := func(format string, args ...any) {
-		h.complain(name+": the page says %q (%s, do %q, why %q); "+format, append([]any{v.State.Text, v.State.Mood, v.State.Do, v.State.Why}, args...)...)
+		h.complain(name+": the page says %q (%s, do %q, why %q); "+format+"; %s", append(append([]any{v.State.Text, v.State.Mood, v.State.Do, v.State.Why}, args...), h.lastJob(ctx, v.UDID))...)
 	}
 	cable, wifi := p.reachable()
 	if v.Cable != cable || v.WiFi != wifi {
@@ -59,11 +60,27 @@ func (h *house) truth(ctx context.Context, o service.Overview, p *person, v serv
 	if !v.Next.IsZero() && v.Next.Before(now.Add(-time.Minute)) && v.State.Mood != service.Late && v.Job == nil {
 		wrong("the next one was to start %v ago", now.Sub(v.Next))
 	}
-	h.words(o, p, v, wrong)
+	h.reminders(p, v, wrong)
+	h.words(p, v, wrong)
+}
+
+// aDayOfLooks is how many looks are certainly more than a day.
+const aDayOfLooks = 160
+
+// reminders checks that people are told of a phone that is late.
+func (h *house) reminders(p *person, v service.Phone, wrong func(string, ...any)) {
+	about := h.mail.about(p.who.Name + "'s iPhone has had no verified backup for")
+	if v.DaysVerified < p.policy.RemindAfterDays {
+		p.lateLooks, p.told = 0, about
+		return
+	}
+	if p.lateLooks++; p.lateLooks == aDayOfLooks && about == p.told {
+		wrong("nobody was told that it is late")
+	}
 }
 
 // words checks sentences against facts.
-func (h *house) words(o service.Overview, p *person, v service.Phone, wrong func(string, ...any)) {
+func (h *house) words(p *person, v service.Phone, wrong func(string, ...any)) {
 	text := v.State.Text + " " + v.State.Why
 	has := func(part string) bool { return strings.Contains(text, part) }
 	cable, wifi := p.reachable()
@@ -101,11 +118,30 @@ func (h *house) words(o service.Overview, p *person, v service.Phone, wrong func
 }
 
 // truthOfHouse checks what the page says of the rest.
-func (h *house) truthOfHouse(o service.Overview) {
-	if len(o.Running) > 0 {
-		h.complain("jobs run: %+v", o.Running)
+func (h *house) truthOfHouse(ctx context.Context, o service.Overview) {
+	for _, j := range o.Running {
+		if now, err := h.svc.Job(ctx, service.System, j.ID); err != nil || now.State != service.Running && now.Ended.IsZero() {
+			h.complain("the page says that job %d runs; it is %s, %v", j.ID, now.State, err)
+		}
 	}
 	if len(o.Fresh) > 0 || len(o.Phones) != len(h.people) {
 		h.complain("the page shows %d phones and %d fresh ones", len(o.Phones), len(o.Fresh))
 	}
+}
+
+// lastJob tells of the newest job of a phone, for those who look for the cause.
+func (h *house) lastJob(ctx context.Context, udid string) string {
+	list, err := h.svc.Jobs(ctx, service.System, udid, 0, 1)
+	if err != nil || len(list) == 0 {
+		return "there is no job"
+	}
+	j, err := h.svc.Job(ctx, service.System, list[0].ID)
+	if err != nil {
+		return err.Error()
+	}
+	text := fmt.Sprintf("the last job is %d, %s, %s, %q %q", j.ID, j.Kind, j.State, j.Text, j.Error)
+	for _, l := range j.Log {
+		text += fmt.Sprintf("\n\t%s %s: %s", l.Time.Format("15:04:05"), l.Kind, l.Text)
+	}
+	return text
 }
