@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"io/fs"
+	"time"
 
 	"github.com/keepsake-backup/keepsake/catalog"
 	"github.com/keepsake-backup/keepsake/internal/secret"
@@ -30,13 +31,7 @@ func (s *Service) forPhone(ctx context.Context, who Who, d deed, w wish, near bo
 
 // BackUp backs a phone up now; with full the phone sends everything again.
 func (s *Service) BackUp(ctx context.Context, who Who, udid string, full bool) (int64, error) {
-	id, err := s.forPhone(ctx, who, toStart, wish{kind: BackupJob, udid: udid, trigger: who.Name + " pressed Back Up Now", full: full}, true)
-	if err == nil {
-		s.mu.Lock()
-		s.nearLocked(udid).request = s.o.Now()
-		s.mu.Unlock()
-	}
-	return id, err
+	return s.forPhone(ctx, who, toStart, wish{kind: BackupJob, udid: udid, trigger: who.Name + " pressed Back Up Now", full: full}, true)
 }
 
 // CopyMedia copies music and pictures now.
@@ -117,7 +112,8 @@ func (s *Service) Signal(ctx context.Context, who Who, udid string) (string, err
 	if err := s.ready(); err != nil {
 		return "", err
 	}
-	now := s.o.Now()
+	// As the catalog keeps times: the backup that follows must not seem older.
+	now := s.o.Now().Truncate(time.Millisecond)
 	if err := s.update(ctx, udid, func(p *catalog.Phone) error { p.LastSignal = now; return nil }); err != nil {
 		return "", err
 	}

@@ -17,6 +17,9 @@ var errCancelled = errors.New("it was cancelled here")
 // errMadeWay: maintenance was put off because a backup wants the repository.
 var errMadeWay = errors.New("it makes way for a backup")
 
+// errPlaceAway: the place of the backups cannot be reached now.
+var errPlaceAway = errors.New("the place of the backups cannot be reached")
+
 // errNotReady: the set-up is not done.
 var errNotReady = &HintError{errors.New("there is no place for backups yet"), "finish the set-up first"}
 

@@ -35,7 +35,7 @@ func (k *known) facts() schedule.Facts {
 	f := schedule.Facts{
 		Now: k.now, Phone: nameOr(p), Owner: k.owner, Off: k.off, Running: k.job != nil, Busy: k.busy, Place: k.place,
 		Paired: p.Paired, InSetup: p.InSetup, Battery: -1, ChargingAt: n.charging, UnlockedAt: later(p.LastUnlock, n.unlocked),
-		Asks: device.AsksForPasscode(p.IOS), Request: n.request, Signal: later(p.LastSignal, n.signal),
+		Asks: device.AsksForPasscode(p.IOS), Signal: later(p.LastSignal, n.signal),
 		LastGood: goodAt(k.sum.last, k.past.last), Last: k.past.last, LastMedia: goodAt(k.sum.media, k.past.media), LastCopy: k.past.media, Prompts: k.past.prompts, Away: k.away,
 	}
 	if !n.contact.at.IsZero() {

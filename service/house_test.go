@@ -3,7 +3,6 @@ package service_test
 import (
 	"context"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -412,5 +411,3 @@ func (h *house) jobs(kind service.JobKind, n int) (list []service.Job) {
 	}
 	return list
 }
-
-var _ fs.FS

@@ -17,6 +17,7 @@ import (
 	"github.com/keepsake-backup/keepsake/device"
 	"github.com/keepsake-backup/keepsake/internal/progress"
 	"github.com/keepsake-backup/keepsake/mobilebackup2"
+	"github.com/keepsake-backup/keepsake/repository"
 	"github.com/keepsake-backup/keepsake/schedule"
 )
 
@@ -105,10 +106,11 @@ func refused(err error) bool {
 		errors.Is(err, &mobilebackup2.DeviceError{Code: mobilebackup2.CodeLocked})
 }
 
-// broke tells whether the phone, or the way to it, was lost: it may go well the
-// next time.
+// broke tells whether the phone or the place, or the way to it, was lost: it may go
+// well the next time.
 func broke(err error) bool {
-	return errors.As(err, new(*mobilebackup2.LinkError)) || errors.Is(err, device.ErrNoDevice) || errors.Is(err, device.ErrClosed) || isNet(err)
+	return errors.As(err, new(*mobilebackup2.LinkError)) || errors.Is(err, device.ErrNoDevice) || errors.Is(err, device.ErrClosed) ||
+		errors.Is(err, errPlaceAway) || errors.Is(err, repository.ErrLocked) || errors.Is(err, repository.ErrLockLost) || isNet(err)
 }
 
 // isNet tells whether a connection failed.

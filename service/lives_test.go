@@ -50,6 +50,7 @@ func TestTwoPhones(t *testing.T) {
 // TestRestart: a backup that runs when the service is stopped goes on afterwards,
 // and nothing is doubled.
 func TestRestart(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, virtualphone.Config{}, nil)
 	h.setUp()
 	phone := h.server.Phones()[0]
@@ -80,6 +81,7 @@ func TestRestart(t *testing.T) {
 
 // TestKilled: a process that dies leaves jobs behind that look as if they ran.
 func TestKilled(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, virtualphone.Config{}, nil)
 	h.setUp()
 	h.pair(anna, 0)
@@ -120,6 +122,7 @@ func TestKilled(t *testing.T) {
 
 // TestBrowse: files of a version by folder, by name and by content.
 func TestBrowse(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, virtualphone.Config{}, nil)
 	h.setUp()
 	h.pair(anna, 0)
@@ -185,6 +188,7 @@ func TestBrowse(t *testing.T) {
 
 // TestRetention: what is not to be kept goes; what is pinned stays.
 func TestRetention(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, virtualphone.Config{}, nil)
 	h.setUp()
 	h.pair(anna, 0)
@@ -229,6 +233,7 @@ func must(id int64, err error) int64 {
 
 // TestTarget: copies are made as soon as the target is there.
 func TestTarget(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, virtualphone.Config{}, nil)
 	h.setUp()
 	h.pair(anna, 0)
@@ -273,6 +278,7 @@ func TestTarget(t *testing.T) {
 
 // TestRestoreErased: a phone that was reset shows up, and gets its backup back.
 func TestRestoreErased(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, virtualphone.Config{DeviceName: "Anna's iPhone"}, nil)
 	h.setUp()
 	phone := h.server.Phones()[0]

@@ -26,7 +26,6 @@ type near struct {
 	unlocked    time.Time // when it was last seen to be unlocked
 	asked       time.Time // when it was last asked
 	charging    time.Time // since when it is on power
-	request     time.Time // Back Up Now
 	signal      time.Time
 }
 

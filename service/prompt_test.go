@@ -21,6 +21,7 @@ func passcode(t *testing.T, text string) *virtualphone.Prompt {
 // TestRefusedPrompt: after a no the phone is not asked again by itself, whatever
 // happens; Back Up Now asks again.
 func TestRefusedPrompt(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, virtualphone.Config{DeviceName: "Anna's iPhone", Passcode: passcode(t, "after=0s")}, nil)
 	h.setUp()
 	phone := h.server.Phones()[0]
@@ -83,6 +84,7 @@ func TestRefusedPrompt(t *testing.T) {
 
 // TestSignal: the owner's signal starts a backup of a phone that is due.
 func TestSignal(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, virtualphone.Config{Passcode: passcode(t, "after=50ms")}, nil)
 	h.setUp()
 	h.pair(anna, 0)

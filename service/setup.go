@@ -10,6 +10,7 @@ import (
 	"github.com/keepsake-backup/keepsake/catalog"
 	"github.com/keepsake-backup/keepsake/device"
 	"github.com/keepsake-backup/keepsake/internal/secret"
+	"github.com/keepsake-backup/keepsake/notify"
 	"github.com/keepsake-backup/keepsake/repository"
 )
 
@@ -88,8 +89,11 @@ func (s *Service) lookForPlace(ctx context.Context) {
 			s.views.tidy(func(viewKey, time.Time) bool { return true })
 			s.vault.tidy(true)
 		}
-		if back {
+		switch {
+		case back:
 			s.takeStock(ctx)
+		case err != nil && !changed && ctx.Err() == nil: // not only for a moment
+			s.say(ctx, "place", tellAgain, notify.Message{Title: "Backups have no place", Text: sentence(err.Error()) + " Nothing is backed up until it can." + remedy(err), Urgent: true})
 		}
 		if changed {
 			s.hub.tell(Event{Kind: "setting"})
@@ -110,11 +114,11 @@ func (s *Service) reach(ctx context.Context) (home, error) {
 	}
 	p, err := s.o.Places.Look(ctx, h.where)
 	if err != nil {
-		return h, fmt.Errorf("look at %s: %w", h.where, err)
+		return h, fmt.Errorf("%w: %w", errPlaceAway, err)
 	}
 	if h.used && p.Empty() {
 		// An empty folder where a disk used to be is no place to begin anew.
-		return h, hinted("plug the disk in, or set up another place", "nothing is left at %s", h.where)
+		return h, hinted("plug the disk in, or set up another place", "%w: nothing is left at %s", errPlaceAway, h.where)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

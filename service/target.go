@@ -9,10 +9,9 @@ import (
 	"time"
 
 	"github.com/keepsake-backup/keepsake/internal/progress"
-	"github.com/keepsake-backup/keepsake/internal/secret"
+	"github.com/keepsake-backup/keepsake/notify"
 	"github.com/keepsake-backup/keepsake/repository"
 	"github.com/keepsake-backup/keepsake/repository/backend/location"
-	"github.com/keepsake-backup/keepsake/repository/format"
 	"github.com/keepsake-backup/keepsake/targets"
 )
 
@@ -116,7 +115,30 @@ func (s *Service) seeTargets(ctx context.Context, far bool) error {
 		}
 	}
 	s.keepTargets(list)
+	s.missed(ctx, book, list)
 	return errors.Join(errs...)
+}
+
+// missed tells of targets that lack something and were not here for long.
+func (s *Service) missed(ctx context.Context, book []targets.Target, list []Target) {
+	for _, t := range list {
+		since := t.LastCopied
+		if i := slices.IndexFunc(book, func(b targets.Target) bool { return b.Name == t.Name }); since.IsZero() && i >= 0 {
+			since = book[i].Added
+		}
+		if t.Behind == 0 || s.o.Now().Sub(since) < missTarget {
+			continue
+		}
+		text := fmt.Sprintf("The last copy on it is of %s.", since.In(s.zone()).Format("2 January"))
+		if t.LastCopied.IsZero() {
+			text = "There is no copy on it yet."
+		}
+		do := " Plug it in, or switch it on: the rest happens by itself."
+		if t.Here {
+			do = " It is here, and copies fail: Activity says why."
+		}
+		s.say(ctx, "target."+t.Name, tellTarget, notify.Message{Title: "Target " + t.Name + " is missed", Text: text + do})
+	}
 }
 
 // mainVersions are the versions of the main repositories, by phone.
@@ -324,6 +346,3 @@ func (s *Service) RemoveTarget(ctx context.Context, who Who, name string) error 
 	s.lookForTargetsSoon()
 	return errors.Join(s.forgetSecret(ctx, targetPassword(name)), s.forgetSecret(ctx, targetCredentials(name)))
 }
-
-var _ = format.ID{}
-var _ secret.RepositoryPassword

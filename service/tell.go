@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/keepsake-backup/keepsake/catalog"
+	"github.com/keepsake-backup/keepsake/device"
 	"github.com/keepsake-backup/keepsake/internal/secret"
 	"github.com/keepsake-backup/keepsake/notify"
 	"github.com/keepsake-backup/keepsake/schedule"
@@ -19,6 +22,10 @@ const (
 	tellAgain = 12 * time.Hour
 	// tellPrompt is how soon a prompt is told of again: it is over soon itself.
 	tellPrompt = 15 * time.Minute
+	// tellTarget is how soon a target that is missed is told of again, missTarget how
+	// long it may be away, or lack versions, before that.
+	tellTarget = 7 * 24 * time.Hour
+	missTarget = 30 * 24 * time.Hour
 )
 
 func sendByNotify(urls []secret.Text) (Sender, error) { return notify.New(urls, notify.Options{}), nil }
@@ -43,7 +50,7 @@ func (s *Service) say(ctx context.Context, key string, pause time.Duration, m no
 	}
 	s.said[key] = now
 	for k, at := range s.said { // nothing is kept for ever
-		if now.Sub(at) > 2*tellAgain {
+		if now.Sub(at) > 2*tellTarget {
 			delete(s.said, k)
 		}
 	}
@@ -97,7 +104,26 @@ func (s *Service) toOwner(ctx context.Context, udid, text string) string {
 			return owner + ": " + text
 		}
 	}
-	return strings.ToUpper(text[:1]) + text[1:]
+	return sentence(text)
+}
+
+// sentence makes one of an error's words.
+func sentence(text string) string {
+	r, n := utf8.DecodeRuneInString(text)
+	text = string(unicode.ToUpper(r)) + text[n:]
+	if !strings.HasSuffix(text, ".") {
+		text += "."
+	}
+	return text
+}
+
+// remedy is what an error says to do, as a sentence behind another.
+func remedy(err error) string {
+	hint := device.Hint(err)
+	if hint == "" {
+		return ""
+	}
+	return " " + sentence(hint)
 }
 
 // remindOf tells that a phone had no verified backup for long.
@@ -132,9 +158,9 @@ func (t *task) tellFailed(ctx context.Context, out outcome) {
 	if strings.Contains(what, "%s") {
 		title = fmt.Sprintf(what, t.rep.name)
 	}
-	text := out.err + "."
+	text := sentence(out.err)
 	if out.hint != "" {
-		text += " " + strings.ToUpper(out.hint[:1]) + out.hint[1:]
+		text += " " + sentence(out.hint)
 	}
 	t.say(ctx, "failed."+t.job.Kind+"."+t.job.UDID+t.job.Target, tellAgain, notify.Message{Title: title, Text: text, Urgent: true})
 }

@@ -94,6 +94,7 @@ func TestAfterBackup(t *testing.T) {
 
 // TestMembersPhotos: an admin's folder does not get the photos of a member.
 func TestMembersPhotos(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, virtualphone.Config{}, nil)
 	h.setUp()
 	set, err := h.Settings(t.Context(), anna)
@@ -119,6 +120,7 @@ func TestMembersPhotos(t *testing.T) {
 
 // TestMonth: without the phone, time passes: the page says so, and people are told.
 func TestMonth(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, virtualphone.Config{DeviceName: "Ben's iPhone"}, nil)
 	h.setUp()
 	h.tell()
@@ -157,8 +159,63 @@ func TestMonth(t *testing.T) {
 	h.await("it is backed up", func() bool { return h.phone(ben, 0).State.Mood == service.Good })
 }
 
+// TestFailed: people are told once that a backup failed, and that it went well again.
+func TestFailed(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, virtualphone.Config{DeviceName: "Anna's iPhone"}, nil)
+	h.setUp()
+	h.tell()
+	h.pair(anna, 0)
+	faults, err := virtualphone.ParseFaults("error@scan*2=101")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.server.Phones()[0].AddFaults(faults...)
+	for range 2 {
+		if j := h.ended(must(h.BackUp(t.Context(), anna, h.udid(0), false))); j.State != service.FailedJob || j.Hint == "" {
+			t.Errorf("job: %+v", j)
+		}
+	}
+	h.told("The backup of Anna's iPhone failed")
+	if p := h.phone(anna, 0); p.State.Mood == service.Good || p.State.Text == "" {
+		t.Errorf("state: %+v", p.State)
+	}
+	h.done(h.BackUp(t.Context(), anna, h.udid(0), false))
+	h.told("backed up again")
+	if n := len(h.mail.messages()); n != 2 {
+		t.Errorf("%d messages: %+v", n, h.mail.messages())
+	}
+}
+
+// TestNightlyMedia: music and pictures are copied once, and not again and again.
+func TestNightlyMedia(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, virtualphone.Config{Empty: true}, nil)
+	h.setUp()
+	h.pair(anna, 0)
+	policy := h.phone(anna, 0).Policy
+	policy.Automatic, policy.Media = true, true
+	if err := h.SetPolicy(t.Context(), anna, h.udid(0), policy); err != nil {
+		t.Fatal(err)
+	}
+	h.await("a media copy", func() bool {
+		list := h.jobs(service.MediaJob, 0)
+		return len(list) > 0 && list[0].State == service.Done
+	})
+	time.Sleep(500 * time.Millisecond)
+	if list := h.jobs(service.MediaJob, 0); len(list) != 1 {
+		t.Errorf("%d copies", len(list))
+	}
+	h.clock.forward(25 * time.Hour)
+	h.await("the next night", func() bool {
+		list := h.jobs(service.MediaJob, 0)
+		return len(list) == 2 && list[0].State == service.Done
+	})
+}
+
 // TestLostDisk: an empty folder where the backups were is no place to begin anew.
 func TestLostDisk(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, virtualphone.Config{}, nil)
 	h.setUp()
 	h.tell()
@@ -176,7 +233,7 @@ func TestLostDisk(t *testing.T) {
 	if j.State != service.FailedJob || j.Hint == "" {
 		t.Errorf("job: %+v", j)
 	}
-	h.told("failed")
+	h.told("Backups have no place")
 	if left, err := os.ReadDir(h.place); err != nil || len(left) != 0 {
 		t.Errorf("in the empty folder: %v, %v", left, err)
 	}
@@ -188,7 +245,6 @@ func TestLostDisk(t *testing.T) {
 	}
 	h.await("it is back", func() bool { o, err := h.Overview(t.Context(), anna); return err == nil && o.PlaceErr == "" })
 	h.done(h.BackUp(t.Context(), anna, h.udid(0), false))
-	h.told("backed up again")
 	if n := h.phone(anna, 0).Versions; n != 2 {
 		t.Errorf("%d versions", n)
 	}
@@ -197,6 +253,7 @@ func TestLostDisk(t *testing.T) {
 // TestEncryption: switched on here, stored in the clear, restored; and sealed when
 // the password was changed elsewhere, until it is typed.
 func TestEncryption(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, virtualphone.Config{}, nil)
 	h.setUp()
 	h.pair(anna, 0)
@@ -246,6 +303,7 @@ func TestEncryption(t *testing.T) {
 
 // TestSettings: secrets go in and do not come out.
 func TestSettings(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, virtualphone.Config{}, nil)
 	h.tell()
 	set, err := h.Settings(t.Context(), anna)

@@ -13,6 +13,7 @@ import (
 
 // TestVisibility calls every method about Ben's phone for everybody.
 func TestVisibility(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, virtualphone.Config{}, nil)
 	h.setUp()
 	h.pair(ben, 0)
