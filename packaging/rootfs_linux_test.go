@@ -2,27 +2,55 @@ package packaging
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 )
 
-// rootfs lays out the image as the Containerfile does, with a program that was
-// built as it says, by the engine's own rules: no engine is needed.
+// program is built once for all tests, as the Containerfile says, but for -trimpath,
+// which would compile everything anew.
+var program = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "keepsake-image-*")
+	if err != nil {
+		return "", err
+	}
+	removeProgram = func() { os.RemoveAll(dir) }
+	path := filepath.Join(dir, "keepsake")
+	build := exec.Command("go", "build", "-buildvcs=false",
+		"-ldflags", "-s -w -X github.com/keepsake-backup/keepsake/internal/cli.release=v9.9.9", "-o", path, "../cmd/keepsake")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w\n%s", err, out)
+	}
+	return path, nil
+})
+
+var removeProgram = func() {}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	removeProgram()
+	os.Exit(code)
+}
+
+// rootfs lays out the image as the Containerfile does.
 func rootfs(t *testing.T) string {
 	t.Helper()
 	root := t.TempDir()
 	if err := os.Chmod(filepath.Dir(root), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	build := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false",
-		"-ldflags", "-s -w -X github.com/keepsake-backup/keepsake/internal/cli.release=v9.9.9", "-o", filepath.Join(root, "keepsake"), "../cmd/keepsake")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	program, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Link(program, filepath.Join(root, "keepsake")); err != nil {
+		t.Fatal(err)
 	}
 	for _, dir := range []string{"etc", "data", "repository", "tmp"} {
 		if err := os.Mkdir(filepath.Join(root, dir), 0o755); err != nil {
