@@ -16,7 +16,6 @@ type incidents struct {
 	// When the disk is well again and the target is there again.
 	diskBack, targetBack time.Time
 	diskBad, targetGone  bool
-	kills                int
 }
 
 // aDay is how many ticks a day has.

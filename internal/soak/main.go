@@ -29,17 +29,18 @@ func main() {
 	if *verbose {
 		log = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	}
-	dir, err := os.MkdirTemp("", "soak-")
-	if err == nil {
-		defer os.RemoveAll(dir) // only what this program made
-		err = soak(ctx, dir, *days, *seed, log, os.Stdout)
-	}
-	if err != nil {
+	if err := inFolder(func(dir string) error { return soak(ctx, dir, *days, *seed, log, os.Stdout) }); err != nil {
 		fmt.Fprintln(os.Stderr, "soak:", err)
-		if dir != "" {
-			err = errors.Join(err, os.RemoveAll(dir))
-		}
 		stop()
 		os.Exit(1)
 	}
+}
+
+// inFolder lets fn work in a folder that is removed afterwards.
+func inFolder(fn func(dir string) error) error {
+	dir, err := os.MkdirTemp("", "soak-")
+	if err != nil {
+		return err
+	}
+	return errors.Join(fn(dir), os.RemoveAll(dir))
 }
