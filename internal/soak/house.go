@@ -210,7 +210,7 @@ func (h *house) furnish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	set.Notify = []string{"generic://mailbox"} // serviceOptions has the mailbox
+	set.Notify = []string{"ntfy://ntfy.invalid/mailbox"} // serviceOptions has the mailbox
 	if err := h.svc.SetSettings(ctx, service.System, set); err != nil {
 		return err
 	}
