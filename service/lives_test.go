@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -27,6 +28,17 @@ func TestTwoPhones(t *testing.T) {
 	h.setUp()
 	h.pair(anna, 0)
 	h.pair(ben, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var seen sync.Map // the state of each job that Ben was told last
+	events := h.Watch(ctx, ben)
+	go func() {
+		for e := range events {
+			if e.Job != nil {
+				seen.Store(e.Job.ID, e.Job.State)
+			}
+		}
+	}()
 	one, err := h.BackUp(t.Context(), anna, h.udid(0), false)
 	if err != nil {
 		t.Fatal(err)
@@ -45,6 +57,10 @@ func TestTwoPhones(t *testing.T) {
 	}
 	h.done(one, nil)
 	h.done(two, nil)
+	h.await("Ben is told the end of his", func() bool { state, _ := seen.Load(two); return state == service.Done })
+	if _, foreign := seen.Load(one); foreign {
+		t.Error("Ben was told of Anna's")
+	}
 }
 
 // TestRestart: a backup that runs when the service is stopped goes on afterwards,

@@ -61,7 +61,7 @@ func (s *Service) runningFor(who Who) []Job {
 		if r.id <= 0 {
 			continue
 		}
-		if r.udid == "" && (!who.Admin || who.Phones != nil) || r.udid != "" && allowed(who, toSee, s.rights[r.udid]) != nil {
+		if r.udid == "" && (!who.Admin || who.Phones != nil) || r.udid != "" && !s.sees(who, r.udid) {
 			continue
 		}
 		out = append(out, r.live.snapshot())

@@ -233,9 +233,18 @@ func (s *Service) update(ctx context.Context, udid string, fn func(*catalog.Phon
 
 // remember keeps who may see a phone, for events.
 func (s *Service) remember(p catalog.Phone) {
+	u := upkeepIn(p)
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.rights[p.UDID], s.upkeeps[p.UDID] = rightsOf(p), upkeepIn(p)
+	s.upkeeps[p.UDID] = u
+	s.mu.Unlock()
+	s.rights.Store(p.UDID, rightsOf(p))
+}
+
+// sees tells whether who may see a phone, from memory. It takes no lock of ours, since
+// it is asked while a job tells of itself.
+func (s *Service) sees(who Who, udid string) bool {
+	r, ok := s.rights.Load(udid)
+	return ok && allowed(who, toSee, r.(rights)) == nil
 }
 
 // tellPhone tells watchers that something of a phone has changed.
@@ -247,10 +256,7 @@ func (s *Service) Watch(ctx context.Context, who Who) <-chan Event {
 		if e.UDID == "" {
 			return who.Admin && who.Phones == nil || e.Kind != "job"
 		}
-		s.mu.Lock()
-		r, ok := s.rights[e.UDID]
-		s.mu.Unlock()
-		return ok && allowed(who, toSee, r) == nil
+		return s.sees(who, e.UDID)
 	})
 }
 

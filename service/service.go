@@ -34,11 +34,14 @@ type Service struct {
 	stop context.CancelCauseFunc
 	work sync.WaitGroup // everything that runs under ctx
 
+	// rights of phones in the catalog by UDID, for watchers.
+	rights sync.Map
+
+	// mu may be held while live.mu is taken, and not the other way round.
 	mu       sync.Mutex
 	near     map[string]*near // phones that were met since the start, by UDID
 	sums     map[string]summary
 	past     map[string]past
-	rights   map[string]rights // of phones in the catalog, for watchers
 	running  map[int64]*running
 	args     map[int64]any // of jobs, what is not for the catalog
 	upkeeps  map[string]upkeep
@@ -74,7 +77,7 @@ func Open(ctx context.Context, o Options) (*Service, error) {
 		return nil, fmt.Errorf("open service: %w", err)
 	}
 	s := &Service{o: o, db: o.DB, log: o.Log, station: st, book: targets.OpenBook(st), wake: make(chan struct{}, 1),
-		near: map[string]*near{}, sums: map[string]summary{}, past: map[string]past{}, upkeeps: map[string]upkeep{}, said: map[string]time.Time{}, rights: map[string]rights{}, running: map[int64]*running{}, args: map[int64]any{},
+		near: map[string]*near{}, sums: map[string]summary{}, past: map[string]past{}, upkeeps: map[string]upkeep{}, said: map[string]time.Time{}, running: map[int64]*running{}, args: map[int64]any{},
 		free: -1, counts: newCounts()}
 	s.ctx, s.stop = context.WithCancelCause(context.WithoutCancel(ctx))
 	s.vault = vault{now: o.Now, open: s.openRepository}
