@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"github.com/keepsake-backup/keepsake/internal/daemon"
 )
 
 type backupFlags struct {
@@ -43,6 +45,8 @@ The iPhone asks for its passcode at every backup: that is Apple's rule.
 Afterwards music, books and other media that no iPhone backup carries are copied, if there are any, as "keepsake
 media" does. If that fails, the backup is done all the same.
 
+When nothing says where, and "keepsake serve" runs on this computer, the service does it.
+
 With --folder the backup is one folder, DIR/<UDID>, without versions, as iTunes and Finder write it.`,
 		Example: `  keepsake backup /media/usb
   keepsake backup -r s3:https://nas.local:9000/backups --all
@@ -56,6 +60,9 @@ With --folder the backup is one folder, DIR/<UDID>, without versions, as iTunes 
 		},
 		Annotations: exits("0 done; 1 error; 3 done, but the phone could not read some files; 10 no repository; 11 locked; 12 wrong password; 20 no phone; 21 refused, locked or no passcode entered; 130 interrupted"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if a.serviceDoes(args, f) {
+				return a.backUpByService(cmd.Context(), serviceFlags{}, f.full)
+			}
 			if err := a.checkBackup(cmd, args, f); err != nil {
 				return err
 			}
@@ -88,6 +95,20 @@ With --folder the backup is one folder, DIR/<UDID>, without versions, as iTunes 
 	c = a.repositoryCommand(c)
 	c.Flags().Lookup("compression").DefValue = phoneCompression
 	return c
+}
+
+// serviceDoes tells whether nothing says where the backup is to go, and a service
+// of this account runs that knows.
+func (a *app) serviceDoes(args []string, f backupFlags) bool {
+	if len(args) > 0 || f.folder != "" || f.finish || f.all || a.repo.where(a) != "" {
+		return false
+	}
+	data, err := a.dataDir("")
+	if err != nil {
+		return false
+	}
+	_, err = daemon.FindLocal(data)
+	return err == nil
 }
 
 // checkBackup finds what contradicts itself, and takes LOCATION for --repo.

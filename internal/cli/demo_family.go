@@ -28,8 +28,7 @@ const familyPassword = "demo demo demo"
 // relative is one of the family, with a phone.
 type relative struct {
 	login, name, phone string
-	passcode           string   // how the owner answers when the phone asks
-	set                []string // of the phone
+	passcode           string // how the owner answers when the phone asks
 	encrypted          bool
 	visits             []int // days ago at which the phone was backed up, the oldest first
 	use                bool  // between backups
@@ -45,13 +44,17 @@ var family = []relative{
 	{login: "david", name: "David", phone: "David’s iPhone", passcode: "after=50ms", visits: []int{21, 12}},
 }
 
-// pastDays is how far back the story begins.
-const pastDays = 25
+// How far back the story begins, in days; shorter where nobody looks at it.
+const (
+	pastDays  = 25
+	shortPast = 10
+)
 
 // familyDemo is the page of a family, in a temporary folder.
 type familyDemo struct {
 	a      *app
 	dir    string
+	past   int          // days
 	offset atomic.Int64 // of the clock, while the past is made
 	phones *virtualphone.Server
 	people []auth.Account
@@ -67,8 +70,11 @@ func (a *app) demoPage(ctx context.Context, listen string, once bool) (err error
 		return fmt.Errorf("demo: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	d := &familyDemo{a: a, dir: dir}
-	d.offset.Store(int64(-pastDays * 24 * time.Hour))
+	d := &familyDemo{a: a, dir: dir, past: pastDays}
+	if once {
+		d.past = shortPast
+	}
+	d.offset.Store(int64(-time.Duration(d.past) * 24 * time.Hour))
 	began := time.Now()
 	err = a.work(func(say progress.Reporter) error {
 		say.Phase("demo", "Making four phones")
@@ -169,8 +175,8 @@ func (d *familyDemo) live(ctx context.Context, svc *service.Service, people *aut
 			return fmt.Errorf("pair %s: %w", family[i].phone, err)
 		}
 	}
-	for ago := pastDays - 1; ago > 0; ago-- {
-		say.Phase("past", fmt.Sprintf("Living through three weeks: %s ago", progress.Count(int64(ago), "day", "days")))
+	for ago := d.past - 1; ago > 0; ago-- {
+		say.Phase("past", fmt.Sprintf("Living through the past: %s ago", progress.Count(int64(ago), "day", "days")))
 		d.offset.Store(int64(-time.Duration(ago) * 24 * time.Hour))
 		for i, r := range family {
 			for _, visit := range r.visits {
