@@ -13,7 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/keepsake-backup/keepsake/client"
 	"github.com/keepsake-backup/keepsake/internal/autostart"
 	"github.com/keepsake-backup/keepsake/internal/daemon"
 	"github.com/keepsake-backup/keepsake/internal/progress"
@@ -183,9 +182,9 @@ func (a *app) examineRunning(ctx context.Context, dir string, tell teller) {
 // put in place works from the next start on.
 func examineVersion(ctx context.Context, local daemon.Local, tell teller) {
 	if local.Token.IsZero() {
-		return // nobody has set it up, or it serves by TLS: it says no more to strangers
+		return // nobody has set it up: it says no more to strangers
 	}
-	c, err := client.New(local.Address, client.Options{Token: local.Token})
+	c, err := clientOf(local)
 	if err != nil {
 		tell("service_version", stateNote, err.Error(), "")
 		return

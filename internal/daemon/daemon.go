@@ -21,6 +21,7 @@ import (
 	"github.com/keepsake-backup/keepsake/catalog"
 	"github.com/keepsake-backup/keepsake/device"
 	"github.com/keepsake-backup/keepsake/discovery"
+	"github.com/keepsake-backup/keepsake/internal/localca"
 	"github.com/keepsake-backup/keepsake/internal/lockfile"
 	"github.com/keepsake-backup/keepsake/internal/place"
 	"github.com/keepsake-backup/keepsake/internal/secret"
@@ -75,6 +76,7 @@ type Daemon struct {
 	root    *os.Root
 	lock    *lockfile.Lock
 	handler http.Handler
+	trust   trust // of commands in the page's certificate
 }
 
 // Open opens the folder of a service, which no other process may have open, and
@@ -186,7 +188,23 @@ func (d *Daemon) writeKey(b []byte) error {
 }
 
 // Handler answers all requests.
-func (d *Daemon) Handler() http.Handler { return d.handler }
+func (d *Daemon) Handler() http.Handler {
+	if d.trust.ca == nil {
+		return d.handler
+	}
+	// Devices ask for these before they trust anything, and before anybody is known.
+	mux := http.NewServeMux()
+	mux.Handle(localca.CertificatePath, d.trust.ca.Handler())
+	mux.Handle(localca.TrustPath, d.trust.ca.Handler())
+	page := d.handler
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if h, pattern := mux.Handler(r); pattern != "" {
+			h.ServeHTTP(w, r)
+			return
+		}
+		page.ServeHTTP(w, r)
+	})
+}
 
 // Serve runs the service and answers requests that come to l until ctx ends, and
 // then ends in order: backups that run are left in a state that the next ones
@@ -202,7 +220,7 @@ func (d *Daemon) Serve(ctx context.Context, l net.Listener, conf *tls.Config, re
 		}
 		running <- err
 	}()
-	hs := server.NewHTTP(ctx, d.handler, d.opt.Log)
+	hs := server.NewHTTP(ctx, d.Handler(), d.opt.Log)
 	if conf != nil {
 		l = tls.NewListener(l, conf)
 	}

@@ -25,15 +25,20 @@ const localToken = "the commands on this computer"
 type Local struct {
 	Address string
 	Token   secret.Text
+
+	roots, serverName string // what to trust over TLS
 }
 
 type localJSON struct {
 	Address string `json:"address"`
 	Token   string `json:"token"`
+	// Of the page's certificate, which is for other names than this address.
+	Roots      string `json:"roots,omitempty"` // PEM
+	ServerName string `json:"server_name,omitempty"`
 }
 
 // maxLocal bounds service.json, in bytes.
-const maxLocal = 4 << 10
+const maxLocal = 4<<10 + 2*maxLocalRoots
 
 // FindLocal reads where the service that works in the folder data is; fs.ErrNotExist
 // if none runs there, or nobody has set it up. Only its own account can.
@@ -52,7 +57,7 @@ func FindLocal(data string) (Local, error) {
 	if err := json.Unmarshal(b, &v); err != nil {
 		return Local{}, fmt.Errorf("read %s: it is damaged", path) // the cause might quote it
 	}
-	return Local{v.Address, secret.NewText(v.Token)}, nil
+	return Local{v.Address, secret.NewText(v.Token), v.Roots, v.ServerName}, nil
 }
 
 // announce lets commands find the service, as soon as there is somebody whom they
@@ -78,8 +83,8 @@ func (d *Daemon) announce(ctx context.Context, at net.Addr, secured bool) {
 
 func (d *Daemon) writeLocal(ctx context.Context, at net.Addr, secured bool) error {
 	tcp, ok := at.(*net.TCPAddr)
-	if !ok || secured {
-		return nil // whose certificate would not be for this address
+	if !ok || secured && d.trust.roots == nil {
+		return nil // nothing says what to trust
 	}
 	if tcp.IP.IsUnspecified() {
 		tcp = &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: tcp.Port}
@@ -95,7 +100,11 @@ func (d *Daemon) writeLocal(ctx context.Context, at net.Addr, secured bool) erro
 	if err != nil {
 		return err
 	}
-	b, err := json.Marshal(localJSON{"http://" + tcp.String(), token.Reveal()})
+	local := localJSON{Address: "http://" + tcp.String(), Token: token.Reveal()}
+	if secured {
+		local = localJSON{"https://" + tcp.String(), token.Reveal(), string(d.trust.roots), d.trust.name}
+	}
+	b, err := json.Marshal(local)
 	if err != nil {
 		return err
 	}

@@ -54,8 +54,13 @@ type Vault interface {
 // Options of Open.
 type Options struct {
 	// Names are what devices call this computer: host names, and addresses that are
-	// not in private networks. "localhost" need not be among them.
+	// not in private networks. "localhost" need not be among them. An authority that
+	// is not for all of them is replaced.
 	Names []string
+	// Also are more names, for those who would use them: a new authority is for them
+	// too, but one that is not stays, since names such as that of a container change
+	// by themselves. What is no host's name is left out.
+	Also []string
 	// Title is what the authority is called on the devices that trust it; "" is
 	// "Keepsake on" and the first of Names.
 	Title string
@@ -67,6 +72,7 @@ type Options struct {
 type CA struct {
 	now   func() time.Time
 	names []string     // of hosts, lower case
+	also  []string     // more of them
 	fixed []netip.Addr // of Options.Names
 	cert  *x509.Certificate
 	key   *ecdsa.PrivateKey
@@ -83,7 +89,7 @@ func Open(ctx context.Context, v Vault, o Options) (*CA, error) {
 	if ca.now == nil {
 		ca.now = time.Now
 	}
-	if err := ca.setNames(o.Names); err != nil {
+	if err := ca.setNames(o.Names, o.Also); err != nil {
 		return nil, err
 	}
 	kept, err := v.Unseal(ctx, secretName)
@@ -100,7 +106,7 @@ func Open(ctx context.Context, v Vault, o Options) (*CA, error) {
 	}
 	title := o.Title
 	if title == "" {
-		title = "Keepsake on " + append(ca.names[1:], "this computer")[0]
+		title = "Keepsake on " + slices.Concat(ca.names[1:], ca.also, []string{"this computer"})[0]
 	}
 	plain, err := ca.make(title)
 	if err == nil {
@@ -114,7 +120,7 @@ func Open(ctx context.Context, v Vault, o Options) (*CA, error) {
 
 // setNames sorts names from addresses. A certificate for what is no host's name would
 // be refused by every device, for all names.
-func (ca *CA) setNames(names []string) error {
+func (ca *CA) setNames(names, also []string) error {
 	ca.names = []string{"localhost"}
 	for _, name := range names {
 		if addr, err := netip.ParseAddr(strings.Trim(name, "[]")); err == nil {
@@ -129,13 +135,19 @@ func (ca *CA) setNames(names []string) error {
 			ca.names = append(ca.names, name)
 		}
 	}
-	if len(ca.names)+len(ca.fixed) > maxNames {
-		return fmt.Errorf("certificate for %d names: %d are the most", len(names), maxNames-1)
+	for _, name := range also {
+		name = strings.ToLower(name)
+		if hostName(name) && !slices.Contains(ca.names, name) && !slices.Contains(ca.also, name) {
+			ca.also = append(ca.also, name)
+		}
+	}
+	if n := len(ca.names) + len(ca.also) + len(ca.fixed); n > maxNames {
+		return fmt.Errorf("certificate for %d names: %d are the most", n, maxNames)
 	}
 	return nil
 }
 
-// hostName tells whether name is one by RFC 1123 2.1, in ASCII.
+// hostName tells whether name is one by RFC 1123 2.1, in ASCII and lower case.
 func hostName(name string) bool {
 	if name == "" || len(name) > maxName {
 		return false
@@ -159,12 +171,16 @@ func (ca *CA) good() bool {
 	if now.Before(ca.cert.NotBefore) || now.Add(replaceAt).After(ca.cert.NotAfter) {
 		return false
 	}
-	for _, name := range ca.names {
-		if !slices.Contains(ca.cert.PermittedDNSDomains, name) {
-			return false
-		}
+	if slices.ContainsFunc(ca.names, func(name string) bool { return !ca.permitsName(name) }) {
+		return false
 	}
 	return !slices.ContainsFunc(ca.fixed, func(a netip.Addr) bool { return !ca.permits(a) })
+}
+
+// permitsName tells whether the authority may give certificates for a name. Names
+// below one of those that it is for are possible too, and not ours.
+func (ca *CA) permitsName(name string) bool {
+	return slices.Contains(ca.cert.PermittedDNSDomains, name)
 }
 
 // permits tells whether the authority may give certificates for an address.
@@ -189,7 +205,7 @@ func (ca *CA) make(title string) ([]byte, error) {
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 
 		PermittedDNSDomainsCritical: true,
-		PermittedDNSDomains:         ca.names,
+		PermittedDNSDomains:         slices.Concat(ca.names, ca.also),
 		PermittedIPRanges:           ranges(ca.fixed),
 	}
 	der, err := x509.CreateCertificate(rand.Reader, t, t, key.Public(), key)

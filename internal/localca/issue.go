@@ -79,7 +79,12 @@ func (ca *CA) issue(now time.Time, addrs []netip.Addr) error {
 		BasicConstraintsValid: true,
 		KeyUsage:              x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		DNSNames:              ca.names,
+		DNSNames:              slices.Clone(ca.names),
+	}
+	for _, name := range ca.also {
+		if ca.permitsName(name) {
+			t.DNSNames = append(t.DNSNames, name)
+		}
 	}
 	for _, a := range slices.Concat(ca.fixed, addrs) {
 		t.IPAddresses = append(t.IPAddresses, a.AsSlice())

@@ -17,6 +17,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -232,6 +233,13 @@ func TestOpen_again(t *testing.T) {
 	first := open(t, v, c, "nas.local", "nas")
 	if !first.Made() {
 		t.Error("the first one is not new")
+	}
+	moved, err := localca.Open(t.Context(), v, localca.Options{Names: []string{"nas"}, Also: []string{"c0ffee", "NAS.local", "not_a_host"}, Now: c.now})
+	if err != nil || moved.Made() {
+		t.Fatalf("another host name by itself: made %v, %v", moved.Made(), err)
+	}
+	if l := leaf(t, moved, "127.0.0.1"); !slices.Equal(l.DNSNames, []string{"localhost", "nas", "nas.local"}) {
+		t.Errorf("it is for %v", l.DNSNames)
 	}
 	for name, test := range map[string]struct {
 		names []string
