@@ -35,9 +35,9 @@ help: ## list what can be made
 build: ## build bin/keepsake, one static binary
 	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN) ./cmd/keepsake
 
-demo: build ## the main job without a phone: back up into a repository, live three days, restore the first and the last, compare
+demo: build ## the main job without a phone: back up into a repository, live three days, restore the first and the last, compare; then the page of a family (where nobody is at a terminal it ends by itself)
 	-@$(MAKE) --no-print-directory deps PACKAGES="$(JUDGES)" # the demo goes without them where they cannot be had
-	$(BIN) demo --once
+	@if [ -t 0 ]; then $(BIN) demo; else $(BIN) demo --once; fi
 
 test: deps ## run every test
 	TMPDIR=$(TESTTMP) CGO_ENABLED=0 $(GO) test -p 4 -timeout 12m ./...

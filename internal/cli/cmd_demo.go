@@ -36,41 +36,42 @@ const demoPassword = "demo"
 
 func newDemo(a *app) *cobra.Command {
 	var profile, listen string
-	var once bool
+	var once, pageOnly bool
 	c := &cobra.Command{
 		Use:   "demo",
-		Short: "See the page, or the whole job done, on virtual phones",
-		Long: `Serve the page of a family of four with virtual iPhones and weeks of history: click on everything. It takes
-half a minute to make, and is gone when you end it with Ctrl-C.
-
-With --once nothing waits for you: back up a virtual iPhone, encrypted, into a repository; let it be used for three days with a backup each;
+		Short: "See the whole job done, and the page, on virtual phones",
+		Long: `Back up a virtual iPhone, encrypted, into a repository; let it be used for three days with a backup each;
 erase it and restore the first version, erase it and restore the last, and compare every byte. Then let
 other people's tools judge, where they are installed: idevicebackup2 restores what was exported, restic
-checks the repository. Then the family's page is made, looked at, and a phone plugged in, whose backup starts
-by itself.
+checks the repository.
 
-Everything happens in a temporary folder, which is removed at the end. Neither an
-iPhone nor anything of yours is touched.`,
-		Example:     "  keepsake demo\n  keepsake demo --once",
+Then the page of a family of four is served, with virtual iPhones and weeks of history: click on everything, and
+end it with Ctrl-C. With --once nothing waits for you: the page is looked at, a phone is plugged in, whose
+backup starts by itself, and that is the end.
+
+Everything happens in a temporary folder, which is removed at the end. Neither an iPhone nor anything of yours
+is touched.`,
+		Example:     "  keepsake demo --page\n  keepsake demo --once",
 		Args:        noArgs,
 		Annotations: exits("0 everything came back; 1 something differs, or error; 130 interrupted"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if profile != "tiny" && profile != "small" && profile != "typical" {
 				return usageOf(cmd, fmt.Errorf("demo: --profile %q: want tiny, small or typical", profile))
 			}
-			if !once {
-				return a.demoPage(cmd.Context(), listen, false)
+			if pageOnly {
+				return a.demoPage(cmd.Context(), listen, once)
 			}
 			if err := a.demo(cmd.Context(), profile); err != nil {
 				return err
 			}
 			a.printf("\n")
-			return a.demoPage(cmd.Context(), "127.0.0.1:0", true)
+			return a.demoPage(cmd.Context(), listen, once)
 		},
 	}
-	c.Flags().BoolVar(&once, "once", false, "do the whole job once and end")
+	c.Flags().BoolVar(&once, "once", false, "do it once and end")
+	c.Flags().BoolVar(&pageOnly, "page", false, "only the page")
 	c.Flags().StringVar(&listen, "listen", "127.0.0.1:0", "serve the page at `ADDRESS` (host:port) of this computer; port 0 takes a free one")
-	c.Flags().StringVar(&profile, "profile", "small", "with --once, how much the phone holds: `SIZE` is tiny, small (100 MB) or typical (3 GB)")
+	c.Flags().StringVar(&profile, "profile", "small", "how much the phone holds: `SIZE` is tiny, small (100 MB) or typical (3 GB)")
 	return c
 }
 
