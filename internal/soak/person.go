@@ -50,14 +50,18 @@ type entry struct {
 	answer schedule.Answer
 }
 
+// answers are the phone's settings for how its owner deals with prompts.
+var answers = map[string]schedule.Answer{"after=20ms": schedule.Yes, "refuse=20ms": schedule.No, "after=1h0m0s": schedule.Ignored}
+
 // keepDiary writes down every prompt that the phone shows, until ctx ends.
 func (p *person) keepDiary(ctx context.Context, c *clock) {
 	for n := p.phone.Count("passcode-prompt") + 1; ; n++ {
 		if p.phone.Await(ctx, "passcode-prompt", n) != nil {
 			return
 		}
+		e := entry{c.Now(), answers[p.phone.Status().Passcode]}
 		p.mu.Lock()
-		p.diary = append(p.diary, entry{c.Now(), p.now})
+		p.diary = append(p.diary, e)
 		p.mu.Unlock()
 	}
 }
@@ -135,7 +139,12 @@ func (p *person) deal(now time.Time) error {
 	if same {
 		return nil
 	}
-	return p.set("passcode=" + map[schedule.Answer]string{schedule.Yes: "after=20ms", schedule.No: "refuse=20ms", schedule.Ignored: "after=1h"}[answer])
+	for setting, means := range answers {
+		if means == answer {
+			return p.set("passcode=" + setting)
+		}
+	}
+	return fmt.Errorf("%s: no setting of the phone answers %q", p.who.Name, answer)
 }
 
 // place puts the phone where the person has it.

@@ -124,8 +124,8 @@ func (h *house) truthOfHouse(ctx context.Context, o service.Overview) {
 			h.complain("the page says that job %d runs; it is %s, %v", j.ID, now.State, err)
 		}
 	}
-	if len(o.Fresh) > 0 || len(o.Phones) != len(h.people) {
-		h.complain("the page shows %d phones and %d fresh ones", len(o.Phones), len(o.Fresh))
+	for _, v := range o.Fresh {
+		h.complain("the page shows %s (of %q) as fresh: %+v", v.Name, v.OwnerName, v.State)
 	}
 }
 
