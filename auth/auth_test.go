@@ -181,6 +181,23 @@ func TestSignIn_ownerPasses(t *testing.T) {
 	}
 }
 
+// A clock that was wrong does not keep the owner out until it is that late.
+func TestSignIn_clockGoesBack(t *testing.T) {
+	h := newHouse(t)
+	right := h.time
+	h.time = right.Add(3 * 365 * 24 * time.Hour)
+	for range 2 * freeOfAddress {
+		if _, _, err := h.signIn("a wrong guess", "192.168.1.2"); err == nil {
+			t.Fatal("guessed")
+		}
+		h.time = h.time.Add(time.Minute)
+	}
+	h.time = right
+	if _, _, err := h.signIn(goodPassword, "192.168.1.2"); err != nil {
+		t.Errorf("the owner: %v", err)
+	}
+}
+
 // Attempts at the same time are counted one by one.
 func TestSignIn_atOnce(t *testing.T) {
 	h := newHouse(t)
@@ -380,6 +397,32 @@ func TestPasskey_wrong(t *testing.T) {
 	ceremony, answer := b.answer(t, h)
 	if _, _, err := h.FinishSignIn(ctx, ceremony, answer, "10.0.0.1"); !errors.Is(err, ErrWrong) {
 		t.Errorf("a counter that went back: %v", err)
+	}
+}
+
+// Nobody washes the audit log clean with passkeys that are none.
+func TestPasskey_flood(t *testing.T) {
+	ctx, h := t.Context(), newHouse(t)
+	b := newBrowser(h.anna.ID)
+	if err := b.register(t, h, h.anna.ID); err != nil {
+		t.Fatal(err)
+	}
+	for range 200 {
+		_, name, err := h.BeginSignIn(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := h.FinishSignIn(ctx, name, []byte("{}"), "10.0.0.1"); !errors.Is(err, ErrWrong) {
+			t.Fatal(err)
+		}
+	}
+	log, err := h.Audit(ctx, 0, 1000)
+	if err != nil || len(log) > 2*freeOfAddress {
+		t.Errorf("%d entries, %v", len(log), err)
+	}
+	name, answer := b.answer(t, h)
+	if _, _, err := h.FinishSignIn(ctx, name, answer, "10.0.0.1"); err != nil {
+		t.Errorf("the right one: %v", err)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -254,7 +255,15 @@ func (k *Keeper) FinishSignIn(ctx context.Context, name string, answer []byte, a
 	return k.begin(ctx, who.Account, address, "signed in by passkey")
 }
 
+// refuse notes what was not accepted: as often as passwords may be guessed, so that
+// nobody fills the audit log with it until what else is there is forgotten. A passkey
+// that is right is never kept waiting.
 func (k *Keeper) refuse(ctx context.Context, account int64, address string) error {
+	if err := k.attempt(ctx, "passkeys "+network(address), freeOfAddress); errors.Is(err, ErrWait) {
+		return ErrWrong
+	} else if err != nil {
+		return err
+	}
 	if err := k.note(ctx, account, address, "sign-in by passkey failed", ""); err != nil {
 		return err
 	}

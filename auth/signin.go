@@ -40,7 +40,8 @@ func (k *Keeper) attempt(ctx context.Context, subject string, free int) error {
 	var c count
 	return k.db.Attempts(ctx, subject, &c, func() error {
 		now := k.now()
-		if now.Before(c.Until) {
+		// A wait that is longer than any was set by a clock that has gone back since.
+		if wait := c.Until.Sub(now); wait > 0 && wait <= longestWait {
 			return ErrWait
 		}
 		c.Attempts++
