@@ -137,9 +137,7 @@ func (t *task) finish(err, cause error) {
 		t.backIntoQueue(ctx)
 		return
 	}
-	if err := t.close(ctx, t.job, out); err != nil {
-		t.log.Error("the end of a job was not written down", "job", t.job.ID, "err", err)
-	}
+	t.written(ctx, "the end of a job", func() error { return t.close(ctx, t.job, out) })
 	t.mu.Lock()
 	delete(t.running, t.job.ID)
 	t.mu.Unlock()
@@ -163,11 +161,30 @@ func (t *task) finish(err, cause error) {
 	t.nudge()
 }
 
+// written writes something about the job into the catalog, and tries again until it
+// is written: a job that seems to run for ever would keep its phone from all others.
+func (t *task) written(ctx context.Context, what string, write func() error) {
+	err := write()
+	if err == nil || isMissing(err) {
+		return
+	}
+	t.log.Error(what+" was not written down", "job", t.job.ID, "err", err)
+	t.spawn(func(ctx context.Context) {
+		for err != nil && !isMissing(err) {
+			select {
+			case <-ctx.Done(): // at the next start nothing runs
+				return
+			case <-t.o.After(t.o.Pace.Look):
+			}
+			err = write()
+		}
+		t.nudge()
+	})
+}
+
 // backIntoQueue lets the job begin again later.
 func (t *task) backIntoQueue(ctx context.Context) {
-	if err := t.db.Requeue(ctx, t.job.ID); err != nil {
-		t.log.Error("a job was not put back into the queue", "job", t.job.ID, "err", err)
-	}
+	t.written(ctx, "that a job goes back into the queue", func() error { return t.db.Requeue(ctx, t.job.ID) })
 	t.mu.Lock()
 	delete(t.running, t.job.ID)
 	t.mu.Unlock()
@@ -333,19 +350,21 @@ func (s *Service) Cancel(ctx context.Context, who Who, id int64) error {
 	if err != nil {
 		return err
 	}
+	s.turn.Lock()
+	defer s.turn.Unlock()
 	s.mu.Lock()
 	r := s.running[id]
+	if r == nil {
+		delete(s.args, id)
+	}
 	s.mu.Unlock()
-	switch {
-	case r != nil:
+	if r != nil {
 		r.live.stop(errCancelled)
 		return nil
-	case JobState(j.State) != Queued:
-		return nil // it has ended
 	}
-	s.mu.Lock()
-	delete(s.args, id)
-	s.mu.Unlock()
+	if j, err = s.db.Job(ctx, id); err != nil || JobState(j.State) != Queued {
+		return err // it has ended
+	}
 	err = s.close(ctx, j, outcome{state: Cancelled, as: schedule.Cancelled, text: "It was taken out of the queue."})
 	s.tellJob(ctx, id)
 	return err

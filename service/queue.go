@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"reflect"
 
 	"github.com/keepsake-backup/keepsake/catalog"
 )
@@ -48,6 +49,7 @@ type running struct {
 	repo   string // key of its repository
 	source string // UDID of the phone whose backup is restored
 	live   *live
+	args   any // as in wish
 }
 
 // wish is a job that somebody, or the service itself, wants.
@@ -96,16 +98,11 @@ func (s *Service) enqueue(ctx context.Context, w wish) (int64, error) {
 	if len(waiting) >= maxQueued {
 		return 0, hinted("wait until some are done, or cancel some", "start %s: %d jobs are waiting", w.kind, len(waiting))
 	}
-	id, existing, err := s.db.Enqueue(ctx, catalog.Job{Kind: string(w.kind), UDID: w.udid, Target: w.target, Trigger: w.trigger, Account: w.account, Request: w.request()})
+	id, existing, err := s.enqueued(ctx, w)
 	if err != nil {
 		return 0, fmt.Errorf("start %s: %w", w.kind, err)
 	}
 	if !existing {
-		if w.args != nil {
-			s.mu.Lock()
-			s.args[id] = w.args
-			s.mu.Unlock()
-		}
 		if err := s.readQueue(ctx); err != nil {
 			return id, err
 		}
@@ -113,6 +110,32 @@ func (s *Service) enqueue(ctx context.Context, w wish) (int64, error) {
 	}
 	s.nudge()
 	return id, nil
+}
+
+// enqueued adds a job with what only this process knows of it. One that is open
+// already is the answer, unless it is about something else: who asks for another
+// version or password must not take that job for theirs.
+func (s *Service) enqueued(ctx context.Context, w wish) (id int64, existing bool, err error) {
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	id, existing, err = s.db.Enqueue(ctx, catalog.Job{Kind: string(w.kind), UDID: w.udid, Target: w.target, Trigger: w.trigger, Account: w.account, Request: w.request()})
+	if err != nil || w.args == nil {
+		return id, existing, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !existing {
+		s.args[id] = w.args
+		return id, false, nil
+	}
+	open := s.args[id]
+	if r := s.running[id]; r != nil {
+		open = r.args
+	}
+	if !reflect.DeepEqual(open, w.args) {
+		return 0, false, hinted("wait until it has ended, or cancel it", "something else was asked for already and has not ended")
+	}
+	return id, true, nil
 }
 
 // dispatch starts what may run now, the oldest first.
@@ -229,22 +252,18 @@ func (s *Service) start(ctx context.Context, j catalog.Job) error {
 	job.State, job.Started = Running, s.o.Now()
 	r := &running{id: j.ID, kind: job.Kind, udid: j.UDID, repo: s.repositoryKey(s.storedAt(j))}
 	r.live = newLive(job, name, s.o.Now, func(job Job) { s.hub.tell(Event{Kind: "job", UDID: job.UDID, Job: &job}) }, func(lines []LogLine) { s.saveLog(j.ID, lines) })
-	if err := s.db.Start(ctx, j.ID); err != nil {
-		return fmt.Errorf("start job %d: %w", j.ID, err)
-	}
 	jobCtx, cancel := context.WithCancelCause(s.ctx)
 	r.live.cancel = cancel
-	s.mu.Lock()
-	args := s.args[j.ID]
-	delete(s.args, j.ID)
-	s.running[j.ID] = r
-	s.mu.Unlock()
+	if err := s.begin(ctx, r); err != nil {
+		cancel(nil)
+		return fmt.Errorf("start job %d: %w", j.ID, err)
+	}
 	if err := s.readQueue(ctx); err != nil {
 		s.log.Error("the queue was not read", "err", err)
 	}
 	ok := s.spawn(func(context.Context) {
 		defer cancel(nil)
-		t := &task{Service: s, r: r, job: j, rep: r.live, args: args}
+		t := &task{Service: s, r: r, job: j, rep: r.live, args: r.args}
 		err := t.run(jobCtx)
 		t.finish(err, context.Cause(jobCtx))
 	})
@@ -254,6 +273,21 @@ func (s *Service) start(ctx context.Context, j catalog.Job) error {
 		delete(s.running, j.ID)
 		s.mu.Unlock()
 	}
+	return nil
+}
+
+// begin takes a job out of the queue, here and in the catalog.
+func (s *Service) begin(ctx context.Context, r *running) error {
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	if err := s.db.Start(ctx, r.id); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r.args = s.args[r.id]
+	delete(s.args, r.id)
+	s.running[r.id] = r
 	return nil
 }
 

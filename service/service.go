@@ -37,6 +37,11 @@ type Service struct {
 	// rights of phones in the catalog by UDID, for watchers.
 	rights sync.Map
 
+	// turn is held while a job comes into the queue, leaves it, or begins to run, so
+	// that the catalog and what this process knows of the job say the same. mu may be
+	// taken meanwhile.
+	turn sync.Mutex
+
 	// mu may be held while live.mu is taken, and not the other way round.
 	mu       sync.Mutex
 	near     map[string]*near // phones that were met since the start, by UDID

@@ -25,7 +25,8 @@ func (t *task) pair(ctx context.Context) error {
 	if err := t.trust(ctx, d); err != nil {
 		return err
 	}
-	if err := t.own(ctx, t.job.UDID, t.job.Account); err != nil {
+	owned, err := t.own(ctx, t.job.UDID, t.job.Account)
+	if err != nil {
 		return err
 	}
 	if err := d.EnableWiFi(ctx, true); err != nil {
@@ -36,20 +37,38 @@ func (t *task) pair(ctx context.Context) error {
 	}
 	t.o.Phones.Refresh()
 	t.text = "The phone trusts this computer."
+	if !owned {
+		t.text += " There are backups of it already: an admin has to say whose it is."
+	}
 	return nil
 }
 
-// own makes an account the owner of a phone of nobody.
-func (s *Service) own(ctx context.Context, udid string, account int64) error {
-	if account == 0 {
-		return nil
+// own makes an account the owner of a phone of nobody. One that has backups was
+// somebody's: who holds it now is not who may look into these, unless an admin says
+// so. owned tells whether the phone has an owner now.
+func (s *Service) own(ctx context.Context, udid string, account int64) (owned bool, err error) {
+	inherits := false
+	a, err := s.db.Account(ctx, account)
+	switch {
+	case err == nil:
+		inherits = a.Admin
+	case !isMissing(err):
+		return false, fmt.Errorf("make phone %s somebody's: %w", udid, err)
+	default:
+		account = 0
 	}
-	return s.update(ctx, udid, func(p *catalog.Phone) error {
-		if p.Owner == 0 {
-			p.Owner = account
+	old, err := s.db.Versions(ctx, udid)
+	if err != nil {
+		return false, fmt.Errorf("make phone %s somebody's: %w", udid, err)
+	}
+	err = s.update(ctx, udid, func(p *catalog.Phone) error {
+		if p.Owner == 0 && account != 0 && (inherits || len(old) == 0) {
+			p.Owner, p.Granted = account, false // what an owner before has allowed is not this one's word
 		}
+		owned = p.Owner != 0
 		return nil
 	})
+	return owned, err
 }
 
 // setEncryption switches the encryption of backups on or off, or changes the

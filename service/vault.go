@@ -2,7 +2,6 @@ package service
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
@@ -29,6 +28,8 @@ type opened struct {
 	ready chan struct{} // closed when repo or err is set
 	repo  *repository.Repository
 	err   error
+	made  bool // it was to be made if it was not there
+	gone  bool // who opened it went away meanwhile
 	users int
 	idle  time.Time // since when nobody uses it
 	stale bool      // is to be closed as soon as nobody uses it
@@ -37,7 +38,7 @@ type opened struct {
 // take gives the repository of a key; give it back by calling release once.
 func (v *vault) take(ctx context.Context, key string, make bool) (repo *repository.Repository, release func(), err error) {
 	for {
-		o, mine, err := v.claim(key)
+		o, mine, err := v.claim(key, make)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -54,14 +55,14 @@ func (v *vault) take(ctx context.Context, key string, make bool) (repo *reposito
 			return o.repo, sync.OnceFunc(func() { v.release(key, o) }), nil
 		}
 		v.release(key, o)
-		if mine || !errors.Is(o.err, context.Canceled) {
+		if mine || !o.gone && (o.made || !make) {
 			return nil, nil, o.err
 		}
-		// Somebody else gave up opening it; it is our turn.
+		// Somebody else gave up opening it, or did not want to make it; it is our turn.
 	}
 }
 
-func (v *vault) claim(key string) (o *opened, mine bool, err error) {
+func (v *vault) claim(key string, made bool) (o *opened, mine bool, err error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.closed {
@@ -69,7 +70,7 @@ func (v *vault) claim(key string) (o *opened, mine bool, err error) {
 	}
 	o, ok := v.opened[key]
 	if !ok {
-		o, mine = &opened{ready: make(chan struct{})}, true
+		o, mine = &opened{ready: make(chan struct{}), made: made}, true
 		if v.opened == nil {
 			v.opened = map[string]*opened{}
 		}
@@ -81,6 +82,7 @@ func (v *vault) claim(key string) (o *opened, mine bool, err error) {
 
 func (v *vault) fill(ctx context.Context, o *opened, key string, make bool) {
 	o.repo, o.err = v.open(ctx, key, make)
+	o.gone = ctx.Err() != nil
 	if o.err != nil {
 		v.mu.Lock()
 		if v.opened[key] == o {
