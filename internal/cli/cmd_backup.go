@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -45,7 +46,8 @@ The iPhone asks for its passcode at every backup: that is Apple's rule.
 Afterwards music, books and other media that no iPhone backup carries are copied, if there are any, as "keepsake
 media" does. If that fails, the backup is done all the same.
 
-When nothing says where, and "keepsake serve" runs on this computer, the service does it.
+When "keepsake serve" runs on this computer, and nothing says where or LOCATION is the place of its backups, the
+service does it: two who back up one phone at once would be in each other's way.
 
 With --folder the backup is one folder, DIR/<UDID>, without versions, as iTunes and Finder write it.`,
 		Example: `  keepsake backup /media/usb
@@ -65,6 +67,9 @@ With --folder the backup is one folder, DIR/<UDID>, without versions, as iTunes 
 			}
 			if err := a.checkBackup(cmd, args, f); err != nil {
 				return err
+			}
+			if a.servicePlace(cmd.Context(), f) {
+				return a.backUpByService(cmd.Context(), serviceFlags{}, f.full)
 			}
 			a.interruptHint = "start the same command again: the backup goes on where it stopped"
 			if f.folder != "" {
@@ -109,6 +114,38 @@ func (a *app) serviceDoes(args []string, f backupFlags) bool {
 	}
 	_, err = daemon.FindLocal(data)
 	return err == nil
+}
+
+// servicePlace tells whether the backup is to go where the service of this account
+// keeps its own, which then does it if it knows the phone. A service that does not
+// answer is not waited for: the repository's locks keep order in any case.
+func (a *app) servicePlace(ctx context.Context, f backupFlags) bool {
+	if f.folder != "" || f.finish || f.all {
+		return false
+	}
+	at, err := a.repo.parse(a.repo.where(a))
+	if err != nil {
+		return false // the backup itself says so
+	}
+	data, err := a.dataDir("")
+	if err != nil {
+		return false
+	}
+	local, err := daemon.FindLocal(data)
+	if err != nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
+	defer cancel()
+	c, err := clientOf(local)
+	if err != nil {
+		return false
+	}
+	o, err := c.Overview(ctx)
+	if err != nil && a.verbose {
+		fmt.Fprintf(a.Stderr, "The service does not answer: %v\n", err)
+	}
+	return err == nil && o.Place == at.String() && len(a.servicePhones(o)) > 0
 }
 
 // checkBackup finds what contradicts itself, and takes LOCATION for --repo.

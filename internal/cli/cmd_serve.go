@@ -140,6 +140,39 @@ func (a *app) dataDir(given string) (string, error) {
 	return filepath.Join(state, "service"), err
 }
 
+// args are the command line that serves as these flags say, from any folder.
+func (f serveFlags) args(data string) ([]string, error) {
+	args := []string{"serve", "--data", data, "--listen", f.listen}
+	for _, file := range []struct{ flag, path string }{{"--tls-cert", f.cert}, {"--tls-key", f.key}} {
+		if file.path == "" {
+			continue
+		}
+		path, err := filepath.Abs(file.path)
+		if err != nil {
+			return nil, fmt.Errorf("serve: %w", err)
+		}
+		args = append(args, file.flag, path)
+	}
+	for _, on := range []struct {
+		flag string
+		set  bool
+	}{{"--no-tls", f.noTLS}, {"--metrics-open", f.metricsOpen}, {"--no-wifi", f.noWiFi}} {
+		if on.set {
+			args = append(args, on.flag)
+		}
+	}
+	for _, name := range f.names {
+		args = append(args, "--name", name)
+	}
+	for _, proxy := range f.proxies {
+		args = append(args, "--trusted-proxy", proxy)
+	}
+	if f.afterBackup != "" {
+		args = append(args, "--after-backup", f.afterBackup)
+	}
+	return args, nil
+}
+
 func (a *app) autostart(ctx context.Context, f serveFlags) error {
 	self, err := os.Executable()
 	if err != nil {
@@ -149,7 +182,11 @@ func (a *app) autostart(ctx context.Context, f serveFlags) error {
 	if err != nil {
 		return err
 	}
-	o := autostart.Options{Executable: self, Args: []string{"serve", "--data", data, "--listen", f.listen}, Home: a.Getenv("HOME")}
+	args, err := f.args(data)
+	if err != nil {
+		return err
+	}
+	o := autostart.Options{Executable: self, Args: args, Home: a.Getenv("HOME")}
 	if f.uninstall {
 		if err := autostart.Uninstall(ctx, o); err != nil {
 			return err
@@ -169,7 +206,7 @@ func (a *app) autostart(ctx context.Context, f serveFlags) error {
 	case !state.Installed:
 		a.printf("It does not start by itself. \"keepsake serve --install\" changes that.\n")
 	case state.Running:
-		a.printf("It starts by itself, and runs: http://%s/\n", f.listen)
+		a.printf("It starts by itself, and runs%s.\n", a.whereItRuns(data))
 	default:
 		a.printf("It starts by itself, and does not run now.\n")
 	}
@@ -177,6 +214,15 @@ func (a *app) autostart(ctx context.Context, f serveFlags) error {
 		a.printf("%s\n", progressSentence(state.Hint))
 	}
 	return nil
+}
+
+// whereItRuns is the address of the service, if it has said so already.
+func (a *app) whereItRuns(data string) string {
+	local, err := daemon.FindLocal(data)
+	if err != nil {
+		return "" // nobody has set it up yet
+	}
+	return ": " + local.Address + "/"
 }
 
 // progressSentence makes a sentence of a hint.

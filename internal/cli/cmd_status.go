@@ -140,6 +140,25 @@ func (a *app) showStatus(ctx context.Context, f serviceFlags) error {
 	return nil
 }
 
+// servicePhones are the phones of a service that --udid names; without it, those that
+// are here, or else all.
+func (a *app) servicePhones(o api.Overview) []api.Phone {
+	var named, here []api.Phone
+	for _, p := range o.Phones {
+		if a.phone != "" && !strings.EqualFold(p.Name, a.phone) && !strings.HasPrefix(strings.ToUpper(p.UDID), strings.ToUpper(a.phone)) {
+			continue
+		}
+		named = append(named, p)
+		if p.Cable || p.WiFi {
+			here = append(here, p)
+		}
+	}
+	if a.phone == "" && len(here) > 0 {
+		return here
+	}
+	return named
+}
+
 // backUpByService lets the service that runs on this computer do it, and shows how it
 // goes.
 func (a *app) backUpByService(ctx context.Context, f serviceFlags, full bool) error {
@@ -151,12 +170,7 @@ func (a *app) backUpByService(ctx context.Context, f serviceFlags, full bool) er
 	if err != nil {
 		return err
 	}
-	var chosen []api.Phone
-	for _, p := range o.Phones {
-		if a.phone == "" || strings.EqualFold(p.Name, a.phone) || strings.HasPrefix(strings.ToUpper(p.UDID), strings.ToUpper(a.phone)) {
-			chosen = append(chosen, p)
-		}
-	}
+	chosen := a.servicePhones(o)
 	switch {
 	case len(chosen) == 0:
 		return &hintError{err: errors.New("back up: the service knows no such phone"), hint: "\"keepsake status\" lists them", code: exitNoPhone}

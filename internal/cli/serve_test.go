@@ -9,6 +9,7 @@ import (
 	neturl "net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -108,6 +109,10 @@ func TestServe(t *testing.T) {
 	if code != 0 || !strings.Contains(stdout, "Anna's iPhone") {
 		t.Errorf("backup by the service: code %d\n%s%s", code, stdout, stderr)
 	}
+	// Neither is the service in the way of a command that names its place.
+	if code, stdout, stderr = runWith(t, env, "backup", filepath.Join(dir, "backups"), "--json"); code != 0 || !strings.Contains(stdout, `"message_type":"job"`) {
+		t.Errorf("backup into the service's place: code %d\n%s%s", code, stdout, stderr)
+	}
 	if code, stdout, stderr = runWith(t, env, "status", "--json"); code != 0 || !strings.Contains(stdout, `"days_verified":0`) {
 		t.Errorf("status afterwards: code %d\n%s%s", code, stdout, stderr)
 	}
@@ -147,5 +152,20 @@ func TestServe_refuses(t *testing.T) {
 	}
 	if code, _, stderr := runWith(t, env, "serve", "--listen", "127.0.0.1:0", "--data", open); code != exitError || !strings.Contains(stderr, "hmod 700") {
 		t.Errorf("a folder that others may enter: code %d, %s", code, stderr)
+	}
+}
+
+// What starts by itself serves as whoever installed it said.
+func TestServeFlags_args(t *testing.T) {
+	here, err := filepath.Abs("cert.pem")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := serveFlags{listen: ":8420", cert: "cert.pem", key: "/etc/key.pem", noWiFi: true, names: []string{"nas.home", "nas"}, proxies: []string{"10.0.0.0/8"}, afterBackup: "sync now"}
+	got, err := f.args("/srv/data")
+	want := []string{"serve", "--data", "/srv/data", "--listen", ":8420", "--tls-cert", here, "--tls-key", "/etc/key.pem", "--no-wifi",
+		"--name", "nas.home", "--name", "nas", "--trusted-proxy", "10.0.0.0/8", "--after-backup", "sync now"}
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("got %q, %v", got, err)
 	}
 }

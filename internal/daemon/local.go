@@ -96,7 +96,9 @@ func (d *Daemon) writeLocal(ctx context.Context, at net.Addr, secured bool) erro
 	if err := d.retract(ctx); err != nil {
 		return err
 	}
-	token, err := d.Auth.CreateToken(ctx, admin.ID, auth.Token{Name: localToken, Scopes: []string{"backup"}})
+	// Commands show all phones, as the admin sees them. Who can read this file can read
+	// the key and the database beside it as well.
+	token, err := d.Auth.CreateToken(ctx, admin.ID, auth.Token{Name: localToken, Scopes: []string{"admin"}})
 	if err != nil {
 		return err
 	}
