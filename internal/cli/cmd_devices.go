@@ -13,6 +13,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keepsake-backup/keepsake/device"
+	"github.com/keepsake-backup/keepsake/internal/daemon"
+	"github.com/keepsake-backup/keepsake/server/api"
 )
 
 // askPhone bounds the questions to one phone: a list must not wait for a phone
@@ -32,6 +34,7 @@ type deviceMessage struct {
 	Encrypted   *bool      `json:"encrypted,omitempty"`   // backups; absent when the phone does not say
 	LastBackup  *time.Time `json:"last_backup,omitempty"` // into --folder
 	Error       string     `json:"error,omitempty"`
+	Service     bool       `json:"service,omitempty"` // only the service reaches it
 }
 
 func newDevices(a *app) *cobra.Command {
@@ -40,7 +43,8 @@ func newDevices(a *app) *cobra.Command {
 		Use:   "devices",
 		Short: "List the phones that are connected",
 		Long: `List the iPhones and iPads that are connected by cable, or that usbmuxd sees on the network: name,
-model, iOS, whether the phone trusts this computer and whether it encrypts its backups.`,
+model, iOS, whether the phone trusts this computer and whether it encrypts its backups. When "keepsake serve" runs
+on this computer, those that it reaches over Wi-Fi are listed as well.`,
 		Example:     "  keepsake devices\n  keepsake devices --folder ~/Backups",
 		Args:        noArgs,
 		Annotations: exits("0 listed; 1 error; 20 no phone"),
@@ -55,8 +59,11 @@ func (a *app) devices(ctx context.Context, folder string) error {
 	if err != nil {
 		return err
 	}
+	beyond := a.devicesOfService(ctx)
 	phones, err := device.Discover(ctx, mux)
-	if err != nil {
+	if err != nil && len(beyond) > 0 { // the service needs no usbmuxd for Wi-Fi
+		fmt.Fprintf(a.Stderr, "Phones on cables are not listed: %v\n", err)
+	} else if err != nil {
 		return err
 	}
 	var list []deviceMessage
@@ -69,6 +76,14 @@ func (a *app) devices(ctx context.Context, folder string) error {
 			fmt.Fprintf(a.Stderr, "%s: close: %v\n", m.Name, err)
 		}
 		if a.phone == "" || matches(m, a.phone) {
+			list = append(list, m)
+		}
+	}
+	for _, m := range beyond {
+		if !slices.ContainsFunc(list, func(o deviceMessage) bool { return o.UDID == m.UDID }) && (a.phone == "" || matches(m, a.phone)) {
+			if folder != "" {
+				m.LastBackup = lastBackup(folder, m.UDID)
+			}
 			list = append(list, m)
 		}
 	}
@@ -86,6 +101,43 @@ func (a *app) devices(ctx context.Context, folder string) error {
 	}
 	a.printf("%s", showDevices(list, folder != "", a.columns()))
 	return nil
+}
+
+// devicesOfService are the phones that the service of this account reaches over Wi-Fi;
+// none when none runs. One that does not answer is told of, and no more: phones on
+// cables are listed without it.
+func (a *app) devicesOfService(ctx context.Context) []deviceMessage {
+	data, err := a.dataDir("")
+	if err != nil {
+		return nil
+	}
+	local, err := daemon.FindLocal(data)
+	if err != nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
+	defer cancel()
+	c, err := clientOf(local)
+	var o api.Overview
+	if err == nil {
+		o, err = c.Overview(ctx)
+	}
+	if err != nil {
+		fmt.Fprintf(a.Stderr, "The service was not asked: %v\n", err)
+		return nil
+	}
+	var list []deviceMessage
+	for _, p := range slices.Concat(o.Phones, o.Fresh) {
+		if !p.WiFi {
+			continue
+		}
+		m := deviceMessage{MessageType: "device", UDID: p.UDID, Name: printable(p.Name), Model: p.Model, ProductType: p.ProductType, IOS: p.IOS, Transport: "wifi", Paired: p.Paired, Encrypted: p.Encrypted, Service: true}
+		if p.InSetup {
+			m.Setup = "in_setup"
+		}
+		list = append(list, m)
+	}
+	return list
 }
 
 // showDevices is a table, or, where that is too wide, a few lines for each phone.

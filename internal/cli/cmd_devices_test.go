@@ -1,8 +1,16 @@
 package cli
 
 import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/keepsake-backup/keepsake/server/api"
 )
 
 func TestShowDevices(t *testing.T) {
@@ -49,5 +57,44 @@ func TestWords(t *testing.T) {
 		if got := trustWord(*m); got != want {
 			t.Errorf("trustWord(%+v) = %q, want %q", *m, got, want)
 		}
+	}
+}
+
+// TestDevices_service: phones that only a service reaches are listed, too.
+func TestDevices_service(t *testing.T) {
+	asked := 0
+	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked++
+		if r.Header.Get("Authorization") != "Bearer ksk_test" {
+			http.Error(w, "who?", http.StatusUnauthorized)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		if err := json.NewEncoder(w).Encode(api.Overview{Phones: []api.Phone{
+			{UDID: "00008101-000F6E93752ECD42", Name: "Anna’s iPhone", Model: "iPhone 12", IOS: "18.6", WiFi: true, Paired: true},
+			{UDID: "00008101-001F6E93752ECD43", Name: "On a cable", Cable: true}}}); err != nil {
+			t.Error(err)
+		}
+	}))
+	defer service.Close()
+	data := t.TempDir()
+	env := map[string]string{"KEEPSAKE_DATA": data, "USBMUXD_SOCKET_ADDRESS": filepath.Join(data, "none")}
+	write := func(text string) {
+		if err := os.WriteFile(filepath.Join(data, "service.json"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(`{"address":"` + service.URL + `","token":"ksk_test"}`)
+	code, stdout, stderr := runWith(t, env, "devices")
+	if code != 0 || !strings.Contains(stdout, "Anna’s iPhone") || strings.Contains(stdout, "On a cable") || !strings.Contains(stderr, "Phones on cables are not listed") {
+		t.Errorf("code %d\n%s%s", code, stdout, stderr)
+	}
+	if code, stdout, _ := runWith(t, env, "devices", "--json", "--udid", "anna’s iphone"); code != 0 || !strings.Contains(stdout, `"transport":"wifi"`) || !strings.Contains(stdout, `"service":true`) {
+		t.Errorf("as JSON: code %d\n%s", code, stdout)
+	}
+	write(`{"address":"` + service.URL + `","token":"ksk_wrong"}`)
+	code, _, stderr = runWith(t, env, "devices")
+	if code != exitNoPhone || !strings.Contains(stderr, "The service was not asked") || strings.Contains(stderr, "ksk_") || asked != 3 {
+		t.Errorf("with a wrong token: code %d, asked %d times\n%s", code, asked, stderr)
 	}
 }
