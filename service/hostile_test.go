@@ -116,8 +116,8 @@ func TestWritten(t *testing.T) {
 // What goes wrong for who came first is not the answer for whoever waited.
 func TestVault_othersTrouble(t *testing.T) {
 	for name, first := range map[string]func(ctx context.Context) error{
-		"it only looked":   func(context.Context) error { return repository.ErrNoRepository },
-		"it made way": func(ctx context.Context) error { <-ctx.Done(); return context.Cause(ctx) },
+		"it only looked": func(context.Context) error { return repository.ErrNoRepository },
+		"it made way":    func(ctx context.Context) error { <-ctx.Done(); return context.Cause(ctx) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			entered, waits := make(chan struct{}), make(chan struct{})
