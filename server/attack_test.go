@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -358,6 +359,46 @@ func TestOnlyTrustedProxiesAreBelieved(t *testing.T) {
 	anna := trusting.member(1) // sends the plain one
 	if a := anna.do("GET", "/activity", "", forwarded...); a.StatusCode != http.StatusSeeOther {
 		t.Errorf("the plain cookie over TLS: status %d", a.StatusCode)
+	}
+}
+
+// A proxy that says nothing of itself makes nobody sit at this computer.
+func TestSilentProxiesAreNotBelieved(t *testing.T) {
+	h := newHouse(t, func(o *server.Options) { o.SetUpCode = secretText("ABCD-EFGH") })
+	h.people.accounts = nil
+	form := "login=eve&name=Eve&password=a-long-enough-password&code="
+	head := "Host: 127.0.0.1\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: " + strconv.Itoa(len(form)) + "\r\nConnection: close\r\n"
+	for name, request := range map[string]string{
+		"nginx as it comes": "POST /setup/account HTTP/1.0\r\n" + head + "\r\n" + form,
+		"a page's name":     "POST /setup/account HTTP/1.1\r\n" + head + "Origin: https://backups.example\r\nSec-Fetch-Site: same-origin\r\n\r\n" + form,
+	} {
+		if status, body := h.raw(request); status == 0 || status == http.StatusOK {
+			t.Errorf("%s: %d %s", name, status, body)
+		}
+		if first, _ := h.people.FirstRun(context.Background()); !first {
+			t.Fatalf("%s: an account was made without the code", name)
+		}
+	}
+}
+
+// A token for one phone manages no people, whoever made it.
+func TestNarrowTokensManageNobody(t *testing.T) {
+	h := newHouse(t)
+	all, err := h.fake.Overview(context.Background(), service.System)
+	if err != nil {
+		t.Fatal(err)
+	}
+	narrow, wide := h.program(1, []string{all.Phones[0].UDID}, "admin"), h.program(1, nil, "admin")
+	for _, path := range []string{"/api/v1/accounts", "/api/v1/audit"} {
+		if a := wide.do("GET", path, ""); a.StatusCode != http.StatusOK {
+			t.Errorf("%s: %d", path, a.StatusCode)
+		}
+		if a := narrow.do("GET", path, ""); a.StatusCode != http.StatusForbidden {
+			t.Errorf("%s with a token for one phone: %d", path, a.StatusCode)
+		}
+	}
+	if a := narrow.do("POST", "/api/v1/accounts", `{"login":"eve","name":"Eve","admin":true,"password":"a long enough password"}`); a.StatusCode != http.StatusForbidden {
+		t.Errorf("it makes an admin: %d %s", a.StatusCode, a.body)
 	}
 }
 

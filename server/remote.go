@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -17,7 +18,9 @@ type origin struct {
 	secure bool       // over TLS all the way that we know of
 	// local: from this computer itself, to a loopback name, through nobody else. A
 	// proxy beside us that was never named as trusted makes every request look as
-	// if it came from here, so traces of one are enough to lose this.
+	// if it came from here, so traces of one are enough to lose this: its headers,
+	// the old HTTP that nginx speaks when it was told nothing, or a page that the
+	// browser knows by another name.
 	local bool
 }
 
@@ -45,7 +48,7 @@ func (rt *router) remote(next http.Handler) http.Handler {
 			r.Header.Del(h)
 		}
 		o.host = hostname(r.Host)
-		o.local = !proxied && o.addr.IsLoopback() && isLoopbackName(o.host)
+		o.local = !proxied && o.addr.IsLoopback() && isLoopbackName(o.host) && r.ProtoAtLeast(1, 1) && fromLoopback(r)
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), originKey{}, o)))
 	})
 }
@@ -93,6 +96,17 @@ func hostname(host string) string {
 		host = h
 	}
 	return strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
+}
+
+// fromLoopback tells whether the page that sent r, if one did, has a loopback name:
+// a browser behind a proxy that says nothing of itself gives it away so.
+func fromLoopback(r *http.Request) bool {
+	text := r.Header.Get("Origin")
+	if text == "" {
+		return true
+	}
+	u, err := url.Parse(text)
+	return err == nil && isLoopbackName(strings.ToLower(u.Hostname()))
 }
 
 func isLoopbackName(host string) bool {

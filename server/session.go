@@ -108,10 +108,12 @@ func (rt *router) visitor(r *http.Request) (visitor, error) {
 	return v, nil
 }
 
-// still tells whether the session or token that r came with is still good.
+// still tells whether the session or token that r came with is still good, and for
+// as much as then.
 func (rt *router) still(r *http.Request) bool {
 	now, err := rt.visitor(r)
-	return err == nil && now.Account == visitorFrom(r.Context()).Account
+	v := visitorFrom(r.Context())
+	return err == nil && now.Account == v.Account && now.Admin == v.Admin
 }
 
 func remoteText(o origin) string {

@@ -49,5 +49,7 @@ const FreshFor = 10 * time.Minute
 
 // fresh tells whether the password or passkey was given not long ago.
 func (v visitor) fresh(now time.Time) bool {
-	return v.Session != 0 && now.Sub(v.SignedIn) <= FreshFor
+	ago := now.Sub(v.SignedIn)
+	// Later than now it was by a clock that has gone back since.
+	return v.Session != 0 && ago <= FreshFor && ago >= -FreshFor
 }

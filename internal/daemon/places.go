@@ -8,6 +8,8 @@ import (
 	"io"
 	"path/filepath"
 	"slices"
+	"strings"
+	"unicode"
 
 	"github.com/keepsake-backup/keepsake/device"
 	"github.com/keepsake-backup/keepsake/internal/place"
@@ -50,12 +52,25 @@ func parse(where string) (location.Location, error) {
 	if !at.Password.IsZero() {
 		return at, &device.HintError{Err: fmt.Errorf("look at %v: there is a password in the address", at), Remedy: "leave it out: it is given to the service in its environment, or with the target"}
 	}
+	if at.Kind == location.Rclone && !namesRemote(at.Remote) {
+		return at, &device.HintError{Err: errors.New("look at a place behind rclone: it is not one of rclone's own remotes"), Remedy: "set it up with \"rclone config\" on this computer, and write rclone:remote:path"}
+	}
 	if at.Kind == location.Local {
 		if at.Path, err = filepath.Abs(at.Path); err != nil {
 			return at, err
 		}
 	}
 	return at, nil
+}
+
+// namesRemote tells whether what rclone gets begins with the name of a remote that
+// somebody has set up here. What it takes besides, ":sftp,ssh=…:path" and
+// "remote,ssh=…:path", names programs to be run: that is not for the page.
+func namesRemote(remote string) bool {
+	name, _, found := strings.Cut(remote, ":")
+	return found && name != "" && name[0] != '-' && !strings.ContainsFunc(name, func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("_-.+@ ", r)
+	})
 }
 
 func (p places) Look(ctx context.Context, where string) (service.Place, error) {
