@@ -221,12 +221,14 @@ func (d *Daemon) Serve(ctx context.Context, l net.Listener, conf *tls.Config, re
 		running <- err
 	}()
 	hs := server.NewHTTP(ctx, d.Handler(), d.opt.Log)
+	serve := func() error { return hs.Serve(l) }
 	if conf != nil {
-		l = tls.NewListener(l, conf)
+		hs.TLSConfig = conf
+		serve = func() error { return hs.ServeTLS(redirector{l}, "", "") } // which offers HTTP/2, too
 	}
 	serving := make(chan error, 1)
 	go func() {
-		err := hs.Serve(l)
+		err := serve()
 		if errors.Is(err, http.ErrServerClosed) {
 			err = nil
 		} else {
@@ -234,7 +236,11 @@ func (d *Daemon) Serve(ctx context.Context, l net.Listener, conf *tls.Config, re
 		}
 		serving <- err
 	}()
-	go d.announce(ctx, l.Addr(), conf != nil)
+	announced := make(chan struct{})
+	go func() {
+		defer close(announced)
+		d.announce(ctx, l.Addr(), conf != nil)
+	}()
 	if ready != nil {
 		ready()
 	}
@@ -245,7 +251,9 @@ func (d *Daemon) Serve(ctx context.Context, l net.Listener, conf *tls.Config, re
 	if err != nil {
 		err = hs.Close() // who is still downloading is cut off
 	}
-	return errors.Join(err, <-serving, <-running, d.retract(grace))
+	err = errors.Join(err, <-serving, <-running)
+	<-announced
+	return errors.Join(err, d.retract(grace))
 }
 
 // Close gives everything back. Serve has to have ended.

@@ -138,6 +138,9 @@ func TestOwnAuthority(t *testing.T) {
 		}
 		b, err := io.ReadAll(resp.Body)
 		resp.Body.Close()
+		if resp.ProtoMajor != 2 {
+			t.Errorf("%s: %s", path, resp.Proto)
+		}
 		if err != nil || resp.StatusCode != want || (path == localca.CertificatePath && !bytes.Equal(b, ca.Certificate())) {
 			t.Errorf("%s: %s, %v", path, resp.Status, err)
 		}
@@ -146,6 +149,7 @@ func TestOwnAuthority(t *testing.T) {
 	if err != nil || !bytes.Equal(kept, ca.PEM()) {
 		t.Errorf("the certificate in the folder: %v", err)
 	}
+	fromPlain(t, hc, address)
 	stop()
 	if _, err := daemon.FindLocal(data); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("commands still find the service: %v", err)
@@ -155,6 +159,37 @@ func TestOwnAuthority(t *testing.T) {
 	defer d.Close()
 	if again, err := d.UseCA(t.Context(), []string{"nas.local"}, nil); err != nil || again.Fingerprint() != ca.Fingerprint() {
 		t.Errorf("after a restart it is another authority: %v", err)
+	}
+}
+
+// fromPlain comes without TLS, as people do who type no "https".
+func fromPlain(t *testing.T, hc *http.Client, address string) {
+	t.Helper()
+	resp, err := hc.Get("http://" + address + "/phones/a%2Fb?x=1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if got, want := resp.Header.Get("Location"), "https://"+address+"/phones/a%2Fb?x=1"; resp.StatusCode != http.StatusTemporaryRedirect || got != want {
+		t.Errorf("without TLS: %s, to %q", resp.Status, got)
+	}
+	if resp, err = hc.Post("http://"+address+"/signin", "application/x-www-form-urlencoded", strings.NewReader("login=anna")); err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusBadRequest || resp.Header.Get("Location") != "" {
+		t.Errorf("a form without TLS: %s", resp.Status)
+	}
+	c, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := c.Write([]byte("SSH-2.0-nothing\r\n\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := io.ReadAll(c); err == nil && bytes.Contains(b, []byte("https")) {
+		t.Errorf("no request is answered with %q", b)
 	}
 }
 
