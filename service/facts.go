@@ -36,7 +36,7 @@ func (k *known) facts() schedule.Facts {
 		Now: k.now, Phone: nameOr(p), Owner: k.owner, Off: k.off, Running: k.job != nil, Busy: k.busy, Place: k.place,
 		Paired: p.Paired, InSetup: p.InSetup, Battery: -1, ChargingAt: n.charging, UnlockedAt: later(p.LastUnlock, n.unlocked),
 		Asks: device.AsksForPasscode(p.IOS), Signal: later(p.LastSignal, n.signal),
-		LastGood: goodAt(k.sum.last, k.past.last), Last: k.past.last, LastMedia: goodAt(k.sum.media, k.past.media), LastCopy: k.past.media, Prompts: k.past.prompts, Away: k.away,
+		LastGood: goodAt(k.sum.last, k.past.last, k.now), Last: k.past.last, LastMedia: goodAt(k.sum.media, k.past.media, k.now), LastCopy: k.past.media, Prompts: k.past.prompts, Away: k.away,
 	}
 	if !n.contact.at.IsZero() {
 		c := n.contact
@@ -57,8 +57,8 @@ func (k *known) facts() schedule.Facts {
 
 // goodAt is when something went well last: what it made, or, where there was nothing
 // to make, the attempt.
-func goodAt(newest time.Time, last schedule.Attempt) time.Time {
-	if last.Outcome == schedule.Good {
+func goodAt(newest time.Time, last schedule.Attempt, now time.Time) time.Time {
+	if last.Outcome == schedule.Good && !toCome(last.At, now) {
 		return later(newest, last.At)
 	}
 	return newest

@@ -12,6 +12,7 @@ import (
 	"github.com/keepsake-backup/keepsake/catalog"
 	"github.com/keepsake-backup/keepsake/internal/secret"
 	"github.com/keepsake-backup/keepsake/repository"
+	"github.com/keepsake-backup/keepsake/schedule"
 )
 
 // bare is a service over an empty catalog that does nothing by itself.
@@ -153,5 +154,32 @@ func TestVault_othersTrouble(t *testing.T) {
 				t.Errorf("who waited: %v", err)
 			}
 		})
+	}
+}
+
+// After a clock that was years ahead was set right, backups go on, and the page does
+// not call the one of the future well.
+func TestFuture(t *testing.T) {
+	ctx, s := t.Context(), bare(t)
+	const udid = "00008030-001122334455667A"
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	s.sums = map[string]summary{}
+	for id, at := range map[string]time.Time{"a": now.AddDate(0, 0, -9), "b": now.AddDate(4, 0, 0)} {
+		if err := s.db.SaveVersion(ctx, catalog.Version{UDID: udid, ID: id, Time: at, Verified: at}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list, err := s.db.Versions(ctx, udid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.sums[udid] = summarise(versionsOf(list, nil), now.AddDate(4, 0, 0)) // while the clock was wrong
+	sum := s.sumOf(ctx, udid, now)
+	if sum.count != 2 || sum.newest != "a" || days(sum.verified, now) != 9 {
+		t.Errorf("%+v", sum)
+	}
+	k := known{now: now, sum: sum, phone: catalog.Phone{Policy: schedule.Default(), Paired: true}, past: past{last: schedule.Attempt{At: now.AddDate(4, 0, 0), Outcome: schedule.Good}}}
+	if d := schedule.Decide(k.phone.Policy, k.facts()); d.Reason == schedule.UpToDate {
+		t.Errorf("%+v", d)
 	}
 }

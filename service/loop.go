@@ -159,12 +159,13 @@ func (s *Service) watchUnlock(k *known) (until time.Time) {
 func (s *Service) known(ctx context.Context, p catalog.Phone) *known {
 	k := &known{phone: p, now: s.o.Now(), owner: s.ownerName(ctx, p.Owner), away: s.awayOf(p)}
 	parallel := s.parallel(ctx)
+	k.sum = s.sumOf(ctx, p.UDID, k.now)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if n, ok := s.near[p.UDID]; ok {
 		k.near = *n
 	}
-	k.past, k.sum, k.off = s.past[p.UDID], s.sums[p.UDID], s.pulse.Off
+	k.past, k.off = s.past[p.UDID], s.pulse.Off
 	if s.placeErr != nil {
 		k.place = s.placeErr.Error()
 	}

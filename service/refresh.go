@@ -59,7 +59,7 @@ func (s *Service) refresh(ctx context.Context, r *repository.Repository, udid st
 		return fmt.Errorf("keep the list of versions: %w", err)
 	}
 	s.mu.Lock()
-	s.sums[udid] = summarise(versionsOf(rows, nil))
+	s.sums[udid] = summarise(versionsOf(rows, nil), s.o.Now())
 	s.have = nil
 	s.mu.Unlock()
 	s.tellPhone(udid)

@@ -119,7 +119,7 @@ func (s *Service) restart(ctx context.Context) error {
 		}
 		s.remember(p)
 		s.mu.Lock()
-		s.sums[p.UDID] = summarise(versionsOf(list, nil))
+		s.sums[p.UDID] = summarise(versionsOf(list, nil), s.o.Now())
 		s.mu.Unlock()
 		if err := s.readPast(ctx, p.UDID); err != nil {
 			return err

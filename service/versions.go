@@ -115,11 +115,17 @@ type summary struct {
 	known        bool // versions were read since the start
 }
 
-func summarise(list []Version) summary {
+// summarise sums up versions. Those that a wrong clock has dated far into the future
+// are not the newest: until that day nothing would be backed up, and all would seem
+// well.
+func summarise(list []Version, now time.Time) summary {
 	sum := summary{known: true}
 	for _, v := range list {
 		sum.count++
 		sum.stored += v.Added
+		if toCome(v.Time, now) {
+			continue
+		}
 		if v.Media {
 			sum.media = later(sum.media, v.Time)
 			continue
@@ -135,5 +141,33 @@ func summarise(list []Version) summary {
 			sum.rehearsal, sum.rehearsalOK, sum.rehearsedYet = v.Rehearsed, v.RehearsalOK, true
 		}
 	}
+	return sum
+}
+
+// ahead is how far a time may lie in the future and still count: a clock that is set
+// right by hours, or a summer's end, makes nothing wrong of what was done before.
+const ahead = 24 * time.Hour
+
+// toCome tells whether a moment is later than any right clock can have told.
+func toCome(at, now time.Time) bool { return at.Sub(now) > ahead }
+
+// sumOf is the summary of a phone. It is made anew when the clock was put back behind
+// what it tells.
+func (s *Service) sumOf(ctx context.Context, udid string, now time.Time) summary {
+	s.mu.Lock()
+	sum := s.sums[udid]
+	s.mu.Unlock()
+	if !toCome(sum.last, now) && !toCome(sum.media, now) {
+		return sum
+	}
+	list, err := s.db.Versions(ctx, udid)
+	if err != nil {
+		s.log.Error("the versions of a phone were not read", "phone", udid, "err", err)
+		return sum
+	}
+	sum = summarise(versionsOf(list, nil), now)
+	s.mu.Lock()
+	s.sums[udid] = sum
+	s.mu.Unlock()
 	return sum
 }
