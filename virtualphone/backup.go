@@ -70,10 +70,10 @@ func (p agentPhone) SetBackupPassword(pw secret.BackupPassword) error {
 }
 
 // Authenticate shows the passcode prompt (protocol.md 6).
-func (p agentPhone) Authenticate(ctx context.Context) error {
+func (p agentPhone) Authenticate(ctx context.Context) (entered bool, err error) {
 	prompt, has := p.st.Settings().PasscodePrompt()
 	if !has {
-		return nil
+		return false, nil
 	}
 	p.events.add("passcode-prompt")
 	p.Notify(notifyPromptPresented)
@@ -83,15 +83,19 @@ func (p agentPhone) Authenticate(ctx context.Context) error {
 	select {
 	case <-wait.C:
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		p.events.add("passcode-gone")
+		return false, context.Cause(ctx)
 	}
 	switch {
 	case prompt.After > p.srv.cfg.PasscodeTimeout:
-		return backupagent.ErrTimeout
+		p.events.add("passcode-ignored")
+		return false, backupagent.ErrTimeout
 	case prompt.Kind == state.Refused:
-		return backupagent.ErrRefused
+		p.events.add("passcode-refused")
+		return false, backupagent.ErrRefused
 	}
-	return nil
+	p.events.add("passcode-entered")
+	return true, nil
 }
 
 func (p agentPhone) Reboot() { p.restartSoon(func(context.Context) error { return nil }) }

@@ -42,7 +42,7 @@ func (e *events) look(name string) (int, <-chan struct{}) {
 //	network-attached, -detached   on the muxer, by network
 //	up, down                      booted; restarting
 //	trust-dialog, paired, unpaired
-//	passcode-prompt
+//	passcode-prompt, and how each ended: passcode-entered, -refused, -ignored, -gone
 //	lockdown.REQUEST              a request that succeeded
 //	service.NAME                  a host has connected to the service
 //	notify.NAME                   a notification of the phone

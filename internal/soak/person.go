@@ -53,17 +53,53 @@ type entry struct {
 // answers are the phone's settings for how its owner deals with prompts.
 var answers = map[string]schedule.Answer{"after=20ms": schedule.Yes, "refuse=20ms": schedule.No, "after=1h0m0s": schedule.Ignored}
 
-// keepDiary writes down every prompt that the phone shows, until ctx ends.
+// ends are what the phone tells of how a prompt ended.
+var ends = map[string]schedule.Answer{"passcode-entered": schedule.Yes, "passcode-refused": schedule.No, "passcode-ignored": schedule.Ignored, "passcode-gone": schedule.Open}
+
+// keepDiary writes down every prompt that the phone shows, and how it ended, until ctx
+// ends. The phone itself tells: what its owner was going to do may have changed since.
 func (p *person) keepDiary(ctx context.Context, c *clock) {
+	before := p.ended()
 	for n := p.phone.Count("passcode-prompt") + 1; ; n++ {
 		if p.phone.Await(ctx, "passcode-prompt", n) != nil {
 			return
 		}
-		e := entry{c.Now(), answers[p.phone.Status().Passcode]}
+		e := entry{at: c.Now()}
+		for now := p.ended(); ; now = p.ended() {
+			if changed := newly(before, now); changed != "" {
+				before[changed]++
+				e.answer = ends[changed]
+				break
+			}
+			select {
+			case <-time.After(time.Millisecond):
+			case <-ctx.Done():
+				return
+			}
+		}
 		p.mu.Lock()
 		p.diary = append(p.diary, e)
 		p.mu.Unlock()
 	}
+}
+
+// ended counts how prompts have ended.
+func (p *person) ended() map[string]int {
+	counts := map[string]int{}
+	for event := range ends {
+		counts[event] = p.phone.Count(event)
+	}
+	return counts
+}
+
+// newly is the event of which there are more now, or "".
+func newly(before, now map[string]int) string {
+	for event, n := range now {
+		if n > before[event] {
+			return event
+		}
+	}
+	return ""
 }
 
 func (p *person) prompts() []entry {

@@ -84,6 +84,9 @@ func (h *house) words(p *person, v service.Phone, wrong func(string, ...any)) {
 	text := v.State.Text + " " + v.State.Why
 	has := func(part string) bool { return strings.Contains(text, part) }
 	cable, wifi := p.reachable()
+	if has("was refused on") || has("Nobody entered") {
+		time.Sleep(20 * time.Millisecond) // the diary is written a moment after the phone has answered
+	}
 	prompts := p.prompts()
 	last := entry{}
 	if len(prompts) > 0 {

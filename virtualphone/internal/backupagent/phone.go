@@ -33,9 +33,9 @@ type Phone interface {
 	// The phone posts com.apple.mobile.backup.domain_changed when that switches.
 	SetBackupPassword(secret.BackupPassword) error
 	// Authenticate shows the passcode prompt and waits for the owner. It returns
-	// nil, ErrRefused, ErrTimeout or ctx's error; nil at once on a phone that has
-	// no passcode.
-	Authenticate(ctx context.Context) error
+	// nil, ErrRefused, ErrTimeout or ctx's error; nil at once, and not entered, on one that
+	// has no passcode.
+	Authenticate(ctx context.Context) (entered bool, err error)
 	// Reboot restarts the phone: all connections drop, CommitStaged is called.
 	// It may return before that happens.
 	Reboot()

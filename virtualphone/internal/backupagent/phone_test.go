@@ -80,11 +80,12 @@ func (p *testPhone) SetBackupPassword(s secret.BackupPassword) error {
 	p.password = s
 	return nil
 }
-func (p *testPhone) Authenticate(ctx context.Context) error {
+func (p *testPhone) Authenticate(ctx context.Context) (entered bool, err error) {
 	if p.prompt != nil {
-		return p.prompt(ctx)
+		err := p.prompt(ctx)
+		return err == nil, err
 	}
-	return p.auth
+	return false, p.auth
 }
 func (p *testPhone) Reboot() { p.mu.Lock(); p.reboots++; p.mu.Unlock() }
 func (p *testPhone) Erase()  { p.mu.Lock(); p.erased++; p.mu.Unlock() }

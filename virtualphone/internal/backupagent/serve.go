@@ -221,7 +221,7 @@ func (a *agent) checkTarget(req request) error {
 // (protocol.md 6).
 func (a *agent) unlock(ctx context.Context) error {
 	watched, stop := a.link.watch(ctx)
-	err := a.phone.Authenticate(watched)
+	entered, err := a.phone.Authenticate(watched)
 	gone := context.Cause(watched)
 	stop()
 	switch {
@@ -234,7 +234,7 @@ func (a *agent) unlock(ctx context.Context) error {
 	case err != nil:
 		return fmt.Errorf("ask for the passcode: %w", err)
 	}
-	if a.phone.Policy().Locked {
+	if !entered && a.phone.Policy().Locked { // who enters it has unlocked the phone, which may lock again
 		return errLocked
 	}
 	return nil
