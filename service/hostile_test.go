@@ -10,9 +10,12 @@ import (
 	"time"
 
 	"github.com/keepsake-backup/keepsake/catalog"
+	"github.com/keepsake-backup/keepsake/device"
+	"github.com/keepsake-backup/keepsake/discovery"
 	"github.com/keepsake-backup/keepsake/internal/secret"
 	"github.com/keepsake-backup/keepsake/repository"
 	"github.com/keepsake-backup/keepsake/schedule"
+	"github.com/keepsake-backup/keepsake/usbmux"
 )
 
 // bare is a service over an empty catalog that does nothing by itself.
@@ -181,5 +184,46 @@ func TestFuture(t *testing.T) {
 	k := known{now: now, sum: sum, phone: catalog.Phone{Policy: schedule.Default(), Paired: true}, past: past{last: schedule.Attempt{At: now.AddDate(4, 0, 0), Outcome: schedule.Good}}}
 	if d := schedule.Decide(k.phone.Policy, k.facts()); d.Reason == schedule.UpToDate {
 		t.Errorf("%+v", d)
+	}
+}
+
+// deaf is a phone that answers nobody.
+type deaf struct {
+	Phones
+	asked chan struct{}
+	lost  chan struct{}
+}
+
+func (d deaf) Open(context.Context, usbmux.UDID, discovery.Via) (*device.Device, error) {
+	d.asked <- struct{}{}
+	<-d.lost
+	return nil, device.ErrNoDevice
+}
+
+// A phone that is plugged in again while it is still asked is asked anew at once, and
+// not in a minute.
+func TestSighted_again(t *testing.T) {
+	s := bare(t)
+	s.near = map[string]*near{}
+	d := deaf{asked: make(chan struct{}, 10), lost: make(chan struct{})}
+	s.o.Phones = d
+	udid, err := usbmux.ParseUDID("00008030-001122334455667A")
+	if err != nil {
+		t.Fatal(err)
+	}
+	plug := discovery.Event{Kind: discovery.Appeared, Sighting: discovery.Sighting{UDID: udid, Cable: true}}
+	s.sighted(t.Context(), plug)
+	<-d.asked
+	s.sighted(t.Context(), discovery.Event{Kind: discovery.Gone, Sighting: discovery.Sighting{UDID: udid}})
+	s.sighted(t.Context(), plug)
+	close(d.lost)
+	select {
+	case <-d.asked:
+	case <-time.After(10 * time.Second):
+		t.Error("it is not asked again")
+	}
+	s.work.Wait()
+	if n := len(d.asked); n != 0 {
+		t.Errorf("it is asked %d times more", n)
 	}
 }

@@ -20,6 +20,7 @@ type near struct {
 	err      error   // why the last try did not go well
 	tried    time.Time
 	talking  bool // somebody asks it now
+	again    bool // it came anew meanwhile: what was asked before may have been lost with it
 
 	locked      bool // as it last said
 	lockedKnown bool
@@ -96,6 +97,7 @@ func (s *Service) talkTo(udid string) {
 	if !busy {
 		n.talking, n.tried = true, s.o.Now()
 	}
+	n.again = n.again || n.talking && busy
 	s.mu.Unlock()
 	if busy {
 		return
@@ -104,8 +106,12 @@ func (s *Service) talkTo(udid string) {
 		err := s.talk(ctx, udid)
 		s.mu.Lock()
 		n := s.nearLocked(udid)
-		n.talking, n.err = false, err
+		again := n.again
+		n.talking, n.again, n.err = false, false, err
 		s.mu.Unlock()
+		if again {
+			s.talkTo(udid)
+		}
 		if err != nil && ctx.Err() == nil {
 			s.log.Info("a phone did not tell about itself", "phone", udid, "err", err)
 		}
@@ -274,8 +280,12 @@ func (s *Service) pollUnlock(udid string) {
 	}
 	done := func() {
 		s.mu.Lock()
-		n.talking = false
+		again := n.again
+		n.talking, n.again = false, false
 		s.mu.Unlock()
+		if again {
+			s.talkTo(udid)
+		}
 	}
 	if !s.spawn(func(ctx context.Context) {
 		defer done()
