@@ -14,12 +14,12 @@ BENCH_PACKAGES := hyperfine
 # Packages whose goroutines meet; raced in CI.
 RACED    := ./internal/framing ./internal/plist ./usbmux ./lockdown ./afc ./notificationproxy ./heartbeat ./powerassertion \
             ./devicelink ./mobilebackup2/... ./device ./virtualphone/internal/fault ./backup/internal/... \
-            ./notify ./internal/sdnotify ./repository/archiver ./repository/treewalk ./repository/internal/index \
+            ./notify ./internal/sdnotify ./catalog ./internal/place ./server/fake ./repository/archiver ./repository/treewalk ./repository/internal/index \
             ./repository/backend/cache ./repository/backend/retry ./repository/backend/local ./repository/backend/rest
 # Whole jobs, of which the race detector, which is slow, gets those in which the most
 # goroutines meet. "make test" runs the others.
-RACED_JOBS  := ./backup ./restore ./media ./snapshot ./virtualphone ./repository
-RACED_TESTS := ToFolder$$|ToRepository$$|FromFS_cancel|ReadAhead|Copy_first|Copy_brokenConnections|Folder_readAt|TestFS$$|SessionsAtOnce|HeartbeatKeepsWiFi|UnplugAndPlug|EightWriters|Waiting|KeyChange
+RACED_JOBS  ?= ./backup ./restore ./media ./service ./snapshot ./virtualphone ./repository
+RACED_TESTS := ToFolder$$|ToRepository$$|FromFS_cancel|ReadAhead|Copy_first|Copy_brokenConnections|Folder_readAt|TestFS$$|SessionsAtOnce|HeartbeatKeepsWiFi|UnplugAndPlug|EightWriters|Waiting|KeyChange|TestTwoPhones|TestRestart$$
 FUZZTIME ?= 60s
 # What builds images: the one without root where both are there.
 ENGINE   ?= $(or $(shell command -v podman),docker)
@@ -57,8 +57,8 @@ vet: ## go vet for Linux, macOS and Windows
 fuzz: ## fuzz every decoder for FUZZTIME each (default 60s)
 	@FUZZTIME=$(FUZZTIME) GO=$(GO) sh internal/deptest/fuzz.sh
 
-fuzz-ci: ## a third of them, another one every day, for two seconds each
-	@FUZZTIME=2s FUZZTHIRD=1 GO=$(GO) sh internal/deptest/fuzz.sh
+fuzz-ci: ## a fifth of them, another one every day, for two seconds each
+	@FUZZTIME=2s FUZZPART=5 GO=$(GO) sh internal/deptest/fuzz.sh
 
 bench: deps build ## measure against idevicebackup2, restic and the limits; prints tables (BENCHFLAGS="-only repository -quick")
 	@$(MAKE) --no-print-directory deps PACKAGES="$(PACKAGES) $(BENCH_PACKAGES)"

@@ -1,11 +1,13 @@
 package discovery_test
 
 import (
+	"context"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/keepsake-backup/keepsake/device"
@@ -26,7 +28,13 @@ func TestCable(t *testing.T) {
 	addr := ln.Addr().String()
 	check(t, ln.Close())
 	mux := &usbmux.Client{Address: usbmux.Address{Network: "tcp", Addr: addr}}
-	w, events := watch(t, discovery.Options{Mux: mux, NoWiFi: true})
+	var known atomic.Pointer[discovery.Known] // the phone, as soon as there is one: of others nothing is remembered
+	w, events := watch(t, discovery.Options{Mux: mux, NoWiFi: true, Known: func(context.Context) ([]discovery.Known, error) {
+		if k := known.Load(); k != nil {
+			return []discovery.Known{*k}, nil
+		}
+		return nil, nil
+	}})
 	eventually(t, "no muxer", func() bool { return w.Facts(device.UDID{}).MuxErr != nil })
 
 	dir := t.TempDir()
@@ -34,6 +42,9 @@ func TestCable(t *testing.T) {
 	s := startPhones(t, onAddr)
 	p := s.Phones()[0]
 	udid := udidOf(t, p)
+	known.Store(&discovery.Known{UDID: udid})
+	w.Refresh()
+	eventually(t, "the phone is known", func() bool { return w.Facts(udid).Known })
 	ev := until(t, events, "the phone", is(discovery.Appeared, udid))
 	if !ev.Sighting.Cable || ev.Sighting.WiFi || ev.Sighting.Since.IsZero() {
 		t.Errorf("sighting %+v", ev.Sighting)

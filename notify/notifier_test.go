@@ -297,7 +297,7 @@ func (s *stuck) deliver(context.Context, Message) error {
 // A courier that never comes back loses its turn in the end.
 func TestSend_abandons(t *testing.T) {
 	s := &stuck{release: make(chan struct{})}
-	p := &place{kind: "stuck", number: 1, courier: s, turn: make(chan struct{}, 1), abandon: 300 * time.Millisecond}
+	p := &place{kind: "stuck", number: 1, courier: s, turn: make(chan struct{}, 1), abandon: 2 * time.Second}
 	n := New(nil, Options{Timeout: 50 * time.Millisecond})
 	n.places = append(n.places, p)
 	for _, want := range []string{"did not answer in time", "still on its way"} {

@@ -1,12 +1,12 @@
 #!/bin/sh
 # Runs every fuzz target of the module, one after another.
 #   FUZZTIME=60s    time for each target
-#   FUZZTHIRD=1     only every third, beginning with another one every day
+#   FUZZPART=5      only every fifth, beginning with another one every day
 set -eu
 go=${GO:-go}
 targets=$(grep -rHoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' . | sed -E 's#^\./(.*)/[^/]+:func #\1 #' | sort -u)
-if [ -n "${FUZZTHIRD:-}" ]; then
-	targets=$(printf '%s\n' "$targets" | awk -v day="$(($(date +%s) / 86400 % 3))" 'NR % 3 == day')
+if [ -n "${FUZZPART:-}" ]; then
+	targets=$(printf '%s\n' "$targets" | awk -v part="$FUZZPART" -v day="$(($(date +%s) / 86400 % FUZZPART))" 'NR % part == day')
 fi
 count=$(printf '%s\n' "$targets" | wc -l)
 echo "$count fuzz targets, $FUZZTIME each"
