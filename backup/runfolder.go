@@ -12,9 +12,9 @@ import (
 	"time"
 
 	"github.com/keepsake-backup/keepsake/backup/internal/journal"
-	"github.com/keepsake-backup/keepsake/internal/lockfile"
 	"github.com/keepsake-backup/keepsake/backup/internal/spool"
 	"github.com/keepsake-backup/keepsake/device"
+	"github.com/keepsake-backup/keepsake/internal/lockfile"
 	"github.com/keepsake-backup/keepsake/mobilebackup2"
 	"github.com/keepsake-backup/keepsake/repository"
 	"github.com/keepsake-backup/keepsake/repository/format"
