@@ -35,7 +35,7 @@ func (e *NewerError) Error() string {
 
 // Hint says what to do.
 func (e *NewerError) Hint() string {
-	return "a newer keepsake has used it: install that version again"
+	return "a newer keepsake has used it: install that version again, or put back a copy of the file from before"
 }
 
 // CorruptError says that the file cannot be read as what it is. Nothing was
@@ -87,7 +87,7 @@ func Open(ctx context.Context, path string, opt Options) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open catalog: %w", err)
 	}
-	if err := f.Close(); err != nil {
+	if err := errors.Join(keepPrivate(f), f.Close()); err != nil {
 		return nil, fmt.Errorf("open catalog: %w", err)
 	}
 	if db.write, err = connect(path, 1); err != nil {
@@ -100,6 +100,19 @@ func Open(ctx context.Context, path string, opt Options) (*DB, error) {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
+}
+
+// keepPrivate takes from others what they may do with a file, such as one that was
+// copied back from somewhere. SQLite makes the files beside it alike.
+func keepPrivate(f *os.File) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if info.Mode().Perm()&0o077 == 0 || filepath.Separator != '/' {
+		return nil
+	}
+	return f.Chmod(0o600)
 }
 
 func connect(path string, connections int) (*sql.DB, error) {
@@ -133,40 +146,64 @@ func (db *DB) prepare(ctx context.Context) error {
 		}
 		return &CorruptError{db.path, cmp.Or(err, errors.New(sound))}
 	}
+	has, err := db.layout(ctx)
+	if err != nil {
+		return err
+	}
 	if _, err := db.write.ExecContext(ctx, "PRAGMA journal_mode = WAL"); err != nil {
 		return fmt.Errorf("open catalog %s: %w", db.path, err)
 	}
-	if err := db.migrate(ctx); err != nil {
+	if err := db.migrate(ctx, has); err != nil {
 		return err
 	}
 	return db.proveKey(ctx)
 }
 
-func (db *DB) migrate(ctx context.Context) error {
+// scripts are the names of the migrations, in their order: the n-th makes layout n of
+// layout n-1.
+func scripts() ([]string, error) {
 	names, err := fs.Glob(migrations, "migrations/*.sql")
-	if err != nil {
-		return err
-	}
 	slices.Sort(names)
-	var has int
-	if err := db.write.QueryRowContext(ctx, "PRAGMA user_version").Scan(&has); err != nil {
-		return &CorruptError{db.path, err}
+	return names, err
+}
+
+// layout is how many migrations the file has seen: none if it is new. It refuses what
+// this program would only spoil.
+func (db *DB) layout(ctx context.Context) (has int, err error) {
+	names, err := scripts()
+	if err != nil {
+		return 0, fmt.Errorf("open catalog %s: %w", db.path, err)
 	}
-	if has > len(names) {
-		return &NewerError{db.path, has, len(names)}
+	var tables int
+	if err := db.write.QueryRowContext(ctx, "SELECT user_version, (SELECT count(*) FROM sqlite_schema) FROM pragma_user_version").Scan(&has, &tables); err != nil {
+		return 0, &CorruptError{db.path, err}
+	}
+	switch {
+	case has > len(names):
+		return 0, &NewerError{db.path, has, len(names)}
+	case has < 0, has == 0 && tables > 0:
+		return 0, &CorruptError{db.path, errors.New("it is the database of another program")}
+	}
+	return has, nil
+}
+
+// migrate brings the layout up to date, one script in one transaction each.
+func (db *DB) migrate(ctx context.Context, has int) error {
+	names, err := scripts()
+	if err != nil {
+		return fmt.Errorf("open catalog %s: %w", db.path, err)
 	}
 	for n := has; n < len(names); n++ {
 		script, err := migrations.ReadFile(names[n])
-		if err != nil {
-			return err
-		}
-		err = db.change(ctx, func(tx *sql.Tx) error {
-			if _, err := tx.ExecContext(ctx, string(script)); err != nil {
+		if err == nil {
+			err = db.change(ctx, func(tx *sql.Tx) error {
+				if _, err := tx.ExecContext(ctx, string(script)); err != nil {
+					return err
+				}
+				_, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", n+1))
 				return err
-			}
-			_, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", n+1))
-			return err
-		})
+			})
+		}
 		if err != nil {
 			return fmt.Errorf("open catalog %s: %s: %w", db.path, filepath.Base(names[n]), err)
 		}
@@ -180,19 +217,26 @@ func (db *DB) Close() error {
 }
 
 // Backup writes a copy of the catalog into a new file to, while it is in use. The
-// copy opens with the same key.
-func (db *DB) Backup(ctx context.Context, to string) error {
+// copy opens with the same key. One that could not be finished is removed.
+func (db *DB) Backup(ctx context.Context, to string) (err error) {
+	to, err = filepath.Abs(to)
+	if err != nil {
+		return fmt.Errorf("copy catalog: %w", err)
+	}
 	f, err := os.OpenFile(to, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return fmt.Errorf("copy catalog: %w", err)
 	}
-	if err := f.Close(); err != nil {
-		return fmt.Errorf("copy catalog: %w", err)
-	}
+	defer func() {
+		err = errors.Join(err, f.Close())
+		if err != nil {
+			err = errors.Join(fmt.Errorf("copy catalog into %s: %w", to, err), os.Remove(to))
+		}
+	}()
 	if _, err := db.read.ExecContext(ctx, "VACUUM INTO ?", to); err != nil {
-		return errors.Join(fmt.Errorf("copy catalog into %s: %w", to, err), os.Remove(to))
+		return err
 	}
-	return nil
+	return f.Sync()
 }
 
 // change runs fn in a transaction: all of it happens, or nothing.

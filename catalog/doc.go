@@ -8,6 +8,7 @@
 //	account ─┬─ session        by the SHA-256 of what the browser holds
 //	         ├─ token          by the SHA-256 of what a program holds
 //	         ├─ passkey
+//	         ├─ known          networks from which somebody has signed in
 //	         └─ phone ─┬─ version    a cache of the repository, which can be made anew
 //	                   ├─ prompt     when its owner was asked for the passcode, and the answer
 //	                   └─ job ─ log
@@ -20,7 +21,9 @@
 //     sure that there is no other of its kind.
 //   - A file of a newer program is refused and one that is damaged is never written to.
 //   - Secrets are sealed under a key that is not in the file (XChaCha20-Poly1305, the
-//     name as associated data): a copy of the file alone opens nothing. Passwords of
+//     purpose and the name as associated data): a copy of the file alone opens nothing. Passwords of
 //     accounts are stored as argon2id hashes, sessions and tokens as digests.
+//   - Nothing grows for ever that somebody outside can make grow: the audit log, what is
+//     remembered of wrong passwords, and the logs of jobs have bounds.
 //   - Times are stored as milliseconds since 1970 in UTC, zero as NULL.
 package catalog

@@ -233,7 +233,7 @@ const maxLog = 5000
 func (db *DB) AppendLog(ctx context.Context, job int64, lines []LogLine) error {
 	return db.change(ctx, func(tx *sql.Tx) error {
 		var n int
-		if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM log WHERE job = ?", job).Scan(&n); err != nil {
+		if err := tx.QueryRowContext(ctx, "SELECT coalesce(max(n) + 1, 0) FROM log WHERE job = ?", job).Scan(&n); err != nil {
 			return err
 		}
 		for _, l := range lines {

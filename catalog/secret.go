@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/cipher"
 	"crypto/rand"
+	"database/sql"
 	"errors"
 	"fmt"
 
@@ -15,8 +16,17 @@ import (
 // KeySize is the length of Options.Key in bytes.
 const KeySize = chacha20poly1305.KeySize
 
-// ErrWrongKey: the secrets of the catalog were sealed under another key.
-var ErrWrongKey = errors.New("the key is not that of the catalog")
+// ErrWrongKey: the secrets of the catalog were sealed under another key. It has a Hint.
+var ErrWrongKey error = wrongKey{}
+
+type wrongKey struct{}
+
+func (wrongKey) Error() string { return "the key is not that of the catalog" }
+
+// Hint says what to do.
+func (wrongKey) Hint() string {
+	return "put back the key that lay beside the catalog when it was made; without it the secrets in the catalog are lost, and the backups are not: move the catalog away and set the service up again with the same place and password"
+}
 
 // canary is a secret that is there to try the key.
 const canary = "canary"
@@ -50,10 +60,18 @@ func (s sealer) open(name string, sealed []byte) ([]byte, error) {
 	return plain, nil
 }
 
+// proveKey tries the key at the canary, which a new catalog gets.
 func (db *DB) proveKey(ctx context.Context) error {
 	_, err := db.Unseal(ctx, canary)
 	if errors.Is(err, ErrNotFound) {
-		return db.Seal(ctx, canary, secret.NewBytes([]byte(canary)))
+		var name string
+		err = db.read.QueryRowContext(ctx, "SELECT name FROM secret LIMIT 1").Scan(&name)
+		if errors.Is(err, sql.ErrNoRows) {
+			return db.Seal(ctx, canary, secret.NewBytes([]byte(canary)))
+		}
+		if err == nil { // somebody has taken the canary away: any other one will do
+			_, err = db.Unseal(ctx, name)
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("open catalog %s: %w", db.path, err)

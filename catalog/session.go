@@ -203,35 +203,3 @@ func (db *DB) UsePasskey(ctx context.Context, id []byte, credential json.RawMess
 func (db *DB) DeletePasskey(ctx context.Context, account int64, id []byte) error {
 	return db.exec(ctx, "DELETE FROM passkey WHERE id = ? AND account = ?", id, account)
 }
-
-// Attempts changes what is remembered of wrong passwords about a subject, such as an
-// account or an address, in one transaction; v is the empty value when nothing is.
-// Subjects that did not change for a day are forgotten.
-func (db *DB) Attempts(ctx context.Context, subject string, v any, fn func() error) error {
-	return db.change(ctx, func(tx *sql.Tx) error {
-		now := db.now()
-		if _, err := tx.ExecContext(ctx, "DELETE FROM attempt WHERE changed < ?", now.Add(-24*time.Hour).UnixMilli()); err != nil {
-			return err
-		}
-		var state string
-		err := tx.QueryRowContext(ctx, "SELECT state FROM attempt WHERE subject = ?", subject).Scan(&state)
-		switch {
-		case errors.Is(err, sql.ErrNoRows):
-		case err != nil:
-			return err
-		default:
-			if err := json.Unmarshal([]byte(state), v); err != nil {
-				return err
-			}
-		}
-		if err := fn(); err != nil {
-			return err
-		}
-		text, err := json.Marshal(v)
-		if err != nil {
-			return err
-		}
-		_, err = tx.ExecContext(ctx, "INSERT INTO attempt (subject, state, changed) VALUES (?, ?, ?) ON CONFLICT (subject) DO UPDATE SET state = excluded.state, changed = excluded.changed", subject, string(text), now.UnixMilli())
-		return err
-	})
-}
