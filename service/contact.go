@@ -32,7 +32,6 @@ type contact struct {
 	passcodeKnown bool
 	known         discovery.Known // by what it is recognised on Wi-Fi
 	cable         bool
-	err           error // why little of it could be read
 }
 
 // meet asks a phone about itself. What it does not say is left as it is; the

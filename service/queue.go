@@ -43,13 +43,12 @@ var lanes = map[JobKind]lane{
 
 // running is a job that runs.
 type running struct {
-	id     int64
-	kind   JobKind
-	udid   string
-	repo   string // key of its repository
-	source string // UDID of the phone whose backup is restored
-	live   *live
-	args   any // as in wish
+	id   int64
+	kind JobKind
+	udid string
+	repo string // key of its repository
+	live *live
+	args any // as in wish
 }
 
 // wish is a job that somebody, or the service itself, wants.

@@ -216,7 +216,7 @@ func (t *task) restore(ctx context.Context) error {
 }
 
 // errForgotten: what the job needs was known to the process only, which has ended.
-var errForgotten = &HintError{errors.New("Keepsake was restarted before it began"), "start it again"}
+var errForgotten = &HintError{errors.New("the service was restarted before it began"), "start it again"}
 
 // trustTime is how long the owner has to tap Trust.
 const trustTime = 5 * time.Minute

@@ -123,7 +123,7 @@ func (a *announcer) check() error {
 	}
 	m.answers = []record{{name: a.instance(), typ: typeTXT, txt: a.service.TXT}}
 	if !strings.HasSuffix(a.service.Host, ".local.") {
-		return fmt.Errorf("host %q does not end with .local.", a.service.Host)
+		return fmt.Errorf("host %q is not in the domain local", a.service.Host)
 	}
 	_, err := m.append(nil)
 	return err
