@@ -8,6 +8,7 @@ import (
 
 	"github.com/keepsake-backup/keepsake/catalog"
 	"github.com/keepsake-backup/keepsake/discovery"
+	"github.com/keepsake-backup/keepsake/internal/recall"
 	"github.com/keepsake-backup/keepsake/internal/secret"
 	"github.com/keepsake-backup/keepsake/keybag"
 	"github.com/keepsake-backup/keepsake/repository"
@@ -83,7 +84,7 @@ func (s *Service) prove(ctx context.Context, udid string, password secret.Backup
 		if err != nil {
 			return err
 		}
-		err = rememberFor(ctx, s.station, r, info, password, s.o.Now())
+		err = recall.Remember(ctx, s.station, r, info, password, s.o.Now())
 		if errors.Is(err, keybag.ErrWrongPassword) {
 			return &HintError{err, "it is the password that was set when the encryption of backups was switched on, or changed last; not the passcode"}
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/keepsake-backup/keepsake/device"
 	"github.com/keepsake-backup/keepsake/discovery"
 	"github.com/keepsake-backup/keepsake/internal/progress"
+	"github.com/keepsake-backup/keepsake/internal/spooldir"
 	"github.com/keepsake-backup/keepsake/media"
 	"github.com/keepsake-backup/keepsake/repository"
 	"github.com/keepsake-backup/keepsake/schedule"
@@ -64,7 +65,7 @@ func (s *Service) backupOptions(r *repository.Repository, udid string) (backup.R
 		return backup.RepositoryOptions{}, nil, err
 	}
 	w := &words{s: s, repo: r, udid: udid}
-	return backup.RepositoryOptions{State: runs, Spool: spoolOf(r), Passwords: w.get, Limits: s.o.Limits, Wait: s.o.Pace.Lock, Now: s.o.Now}, w, nil
+	return backup.RepositoryOptions{State: runs, Spool: spooldir.Of(r), Passwords: w.get, Limits: s.o.Limits, Wait: s.o.Pace.Lock, Now: s.o.Now}, w, nil
 }
 
 // backedUp does what belongs to a new version.
@@ -75,7 +76,7 @@ func (t *task) backedUp(ctx context.Context, r *repository.Repository, res *back
 		t.text += fmt.Sprintf(" The phone could not read %s.", progress.Count(int64(n), "file", "files"))
 	}
 	t.count(func(c *Counts) { c.Received += res.Bytes; c.Added += res.Added.DataAddedPacked })
-	tidySpool(r, res.UDID)
+	spooldir.Tidy(r, res.UDID)
 	w.learn(ctx, res, t.rep)
 	if err := t.refresh(ctx, r, res.UDID); err != nil {
 		t.rep.Say(progress.Warn, fmt.Sprintf("The backup is done, but the list of versions was not read: %v", err))
@@ -155,7 +156,7 @@ func (s *Service) finishPending(ctx context.Context, r *repository.Repository, u
 	}
 	done, err := backup.FinishPending(ctx, r, opt, silent{})
 	for _, res := range done {
-		tidySpool(r, res.UDID)
+		spooldir.Tidy(r, res.UDID)
 		w.learn(ctx, res, silent{})
 		err = errors.Join(err, s.refresh(ctx, r, res.UDID))
 	}

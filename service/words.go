@@ -8,6 +8,7 @@ import (
 
 	"github.com/keepsake-backup/keepsake/backup"
 	"github.com/keepsake-backup/keepsake/internal/progress"
+	"github.com/keepsake-backup/keepsake/internal/recall"
 	"github.com/keepsake-backup/keepsake/internal/secret"
 	"github.com/keepsake-backup/keepsake/repository"
 	"github.com/keepsake-backup/keepsake/snapshot"
@@ -30,7 +31,7 @@ func typedPassword(udid string) string { return "backup-password:" + udid }
 // get is asked when the phone's list has come, and no version has its keys.
 func (w *words) get(ctx context.Context, bag [16]byte) (secret.BackupPassword, error) {
 	w.bag = bag
-	password, ok, err := w.s.station.Recall(remembered(w.repo, w.whose(bag), bag), w.repo)
+	password, ok, err := w.s.station.Recall(recall.Key(w.repo, w.whose(bag), bag), w.repo)
 	if err != nil {
 		w.s.log.Warn("a remembered backup password cannot be used", "phone", w.udid, "err", err)
 	}
@@ -78,7 +79,7 @@ func (w *words) learn(ctx context.Context, res *backup.RepositoryResult, rep pro
 			return // the last version had the keys; there is nothing to learn
 		}
 	}
-	if err := rememberFor(ctx, w.s.station, w.repo, snapshot.Describe(res.Snapshot), password, w.s.o.Now()); err != nil {
+	if err := recall.Remember(ctx, w.s.station, w.repo, snapshot.Describe(res.Snapshot), password, w.s.o.Now()); err != nil {
 		rep.Say(progress.Warn, fmt.Sprintf("The backup password was not remembered: %v", err))
 		return
 	}
@@ -97,7 +98,7 @@ func (s *Service) typed(ctx context.Context, udid string) (secret.BackupPassword
 // recall gives the password that is remembered for a version, or else the one
 // that was typed last.
 func (s *Service) recall(ctx context.Context, session *repository.Session, info snapshot.Info) (secret.BackupPassword, bool, error) {
-	password, ok, err := recallFor(ctx, s.station, session, info)
+	password, ok, err := recall.Password(ctx, s.station, session, info)
 	if ok && err == nil {
 		return password, true, nil
 	}

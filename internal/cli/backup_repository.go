@@ -4,11 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"sync"
 
 	"github.com/keepsake-backup/keepsake/internal/place"
+	"github.com/keepsake-backup/keepsake/internal/spooldir"
 
 	"github.com/spf13/cobra"
 
@@ -221,7 +220,7 @@ func (run *backupRun) one(ctx context.Context, p *prepared, say progress.Reporte
 	if err != nil {
 		return nil, err
 	}
-	run.tidy(opt, p.repo, res.UDID)
+	run.tidy(p.repo, res.UDID)
 	if !res.Sealed {
 		if err := p.words.remember(ctx, res.Snapshot); err != nil {
 			say.Say(progress.Warn, err.Error())
@@ -267,22 +266,14 @@ func (run *backupRun) options(r *repository.Repository, words *backupWords) (bac
 	if opt.Spool != "" {
 		return opt, place.MakeFolder(opt.Spool)
 	}
-	if at, err := location.Parse(r.Location()); err == nil && at.Kind == location.Local {
-		opt.Spool = filepath.Join(at.Path, "keepsake-spool") // made when something comes
-	}
+	opt.Spool = spooldir.Of(r)
 	return opt, nil
 }
 
-// tidy removes the folders of a spool of ours that a finished run left empty.
-// Those that are not empty belong to a run that is not finished.
-func (run *backupRun) tidy(opt backup.RepositoryOptions, r *repository.Repository, udid string) {
-	if opt.Spool == "" || run.f.spool != "" {
-		return
-	}
-	for _, dir := range []string{filepath.Join(opt.Spool, r.ID().String(), udid), filepath.Join(opt.Spool, r.ID().String()), opt.Spool} {
-		if os.Remove(dir) != nil {
-			return
-		}
+// tidy removes what a finished run left of a spool of ours.
+func (run *backupRun) tidy(r *repository.Repository, udid string) {
+	if run.f.spool == "" {
+		spooldir.Tidy(r, udid)
 	}
 }
 
@@ -305,7 +296,7 @@ func (run *backupRun) finishAll(cmd *cobra.Command) error {
 		})
 		for _, res := range finished {
 			n++
-			run.tidy(opt, r, res.UDID)
+			run.tidy(r, res.UDID)
 			at, _ := location.Parse(r.Location())
 			shown = errors.Join(shown, run.showDone(&done{run: run, res: res, repo: r, home: at}))
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/keepsake-backup/keepsake/backup"
 	"github.com/keepsake-backup/keepsake/internal/progress"
+	"github.com/keepsake-backup/keepsake/internal/recall"
 	"github.com/keepsake-backup/keepsake/internal/secret"
 	"github.com/keepsake-backup/keepsake/internal/station"
 	"github.com/keepsake-backup/keepsake/keybag"
@@ -59,7 +60,7 @@ func lastVersionOf(ctx context.Context, r *repository.Repository, udid string) (
 		return last, nil // the backup begins anew beside it
 	}
 	last.meta = p.Meta()
-	if bag, err := keybagOf(ctx, s, last.info); err == nil {
+	if bag, err := recall.Keybag(ctx, s, last.info); err == nil {
 		last.bag = bag.UUID()
 	}
 	return last, nil
@@ -165,7 +166,7 @@ func (w *backupWords) wrong(ctx context.Context, res *backup.RepositoryResult) b
 	if !res.Sealed || w.used.IsZero() {
 		return false
 	}
-	err := withKeybag(ctx, w.repo, snapshot.Describe(res.Snapshot), func(bag *keybag.Keybag) error { return bag.Unlock(ctx, w.used) })
+	err := recall.WithKeybag(ctx, w.repo, snapshot.Describe(res.Snapshot), func(bag *keybag.Keybag) error { return bag.Unlock(ctx, w.used) })
 	return errors.Is(err, keybag.ErrWrongPassword)
 }
 
@@ -216,7 +217,7 @@ func (w *backupWords) remember(ctx context.Context, sn repository.Snapshot) erro
 		if !given {
 			return errors.New("the backup password was not needed, and is not remembered; \"keepsake password remember\" asks for it")
 		}
-		return proveAndRemember(ctx, w.run.station, w.repo, snapshot.Describe(sn), password)
+		return recall.Remember(ctx, w.run.station, w.repo, snapshot.Describe(sn), password, time.Now())
 	}
 	return w.run.station.Remember(w.key(bag), w.repo, password)
 }

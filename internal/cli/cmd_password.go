@@ -10,6 +10,7 @@ import (
 
 	"github.com/keepsake-backup/keepsake/device"
 	"github.com/keepsake-backup/keepsake/internal/progress"
+	"github.com/keepsake-backup/keepsake/internal/recall"
 	"github.com/keepsake-backup/keepsake/internal/station"
 	"github.com/keepsake-backup/keepsake/snapshot"
 )
@@ -96,7 +97,7 @@ func (a *app) rememberPassword(cmd *cobra.Command, text string, source *password
 	}
 	err = a.work(func(say progress.Reporter) error {
 		say.Phase("unlock", "Trying the password (this takes a while by design)")
-		return proveAndRemember(ctx, st, r, info, password)
+		return recall.Remember(ctx, st, r, info, password, time.Now())
 	})
 	if err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 
 	"github.com/keepsake-backup/keepsake/device"
 	"github.com/keepsake-backup/keepsake/internal/progress"
+	"github.com/keepsake-backup/keepsake/internal/recall"
 	"github.com/keepsake-backup/keepsake/internal/secret"
 	"github.com/keepsake-backup/keepsake/internal/station"
 	"github.com/keepsake-backup/keepsake/repository"
@@ -85,7 +86,7 @@ func (a *app) recall(ctx context.Context, r *repository.Repository, s *repositor
 	if err != nil {
 		return none, false, err
 	}
-	bag, err := keybagOf(ctx, s, info)
+	bag, err := recall.Keybag(ctx, s, info)
 	if err != nil {
 		return none, false, err
 	}
