@@ -33,7 +33,9 @@ type Session struct {
 	ID       int64
 	Account  Account
 	SignedIn time.Time // by password or passkey
-	Expires  time.Time
+	Used     time.Time // last, to within five minutes
+	Expires  time.Time // unless it is used
+	Address  string    // of the network from which it was begun: an IPv4 address or an IPv6 /64
 }
 
 // Token lets a program in as Account, for less than it may.
@@ -95,10 +97,17 @@ type Keeper struct {
 	ceremonies map[string]ceremony // guarded by mu
 }
 
+// defaultHash is what a password costs: 32 MiB, three passes. RFC 9106 section 4 has 64
+// MiB and as many passes for small machines; half of it is what a computer of 1 GiB
+// with a backup running can spare.
+var defaultHash = argon2id.Params{Memory: 32 << 10, Iterations: 3, Parallelism: 1, SaltLength: 16, KeyLength: 32}
+
+// atOnce is how many passwords are computed at a time.
+const atOnce = 2
+
 // New is a Keeper of the accounts in db.
 func New(db *catalog.DB, opt Options) (*Keeper, error) {
-	k := &Keeper{db: db, now: opt.Now, hash: argon2id.Params{Memory: 32 << 10, Iterations: 3, Parallelism: 1, SaltLength: 16, KeyLength: 32},
-		hashing: make(chan struct{}, 2), ceremonies: map[string]ceremony{}}
+	k := &Keeper{db: db, now: opt.Now, hash: defaultHash, hashing: make(chan struct{}, atOnce), ceremonies: map[string]ceremony{}}
 	if k.now == nil {
 		k.now = time.Now
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -58,7 +57,8 @@ func relyingParty(origins []string) (*webauthn.WebAuthn, error) {
 	if name == "" {
 		return nil, nil
 	}
-	return webauthn.New(&webauthn.Config{RPID: name, RPDisplayName: "Keepsake", RPOrigins: good})
+	return webauthn.New(&webauthn.Config{RPID: name, RPDisplayName: "Keepsake", RPOrigins: good,
+		AuthenticatorSelection: protocol.AuthenticatorSelection{UserVerification: protocol.VerificationPreferred}})
 }
 
 var errNoName = &InputError{"passkeys need a name in the address of this page", "Open the page by the computer's name, not by its number; or sign in with the password."}
@@ -200,7 +200,7 @@ func (k *Keeper) BeginSignIn(context.Context) (options []byte, name string, err 
 	if k.passkeys == nil {
 		return nil, "", errNoName
 	}
-	assertion, data, err := k.passkeys.BeginDiscoverableLogin()
+	assertion, data, err := k.passkeys.BeginDiscoverableLogin(webauthn.WithUserVerification(protocol.VerificationPreferred))
 	if err != nil {
 		return nil, "", fmt.Errorf("begin sign-in: %w", err)
 	}
@@ -259,10 +259,10 @@ func (k *Keeper) FinishSignIn(ctx context.Context, name string, answer []byte, a
 // nobody fills the audit log with it until what else is there is forgotten. A passkey
 // that is right is never kept waiting.
 func (k *Keeper) refuse(ctx context.Context, account int64, address string) error {
-	if err := k.attempt(ctx, "passkeys "+network(address), freeOfAddress); errors.Is(err, ErrWait) {
+	if often, err := k.tooOften(ctx, "passkeys "+network(address), limitNetwork); err != nil {
+		return fmt.Errorf("sign in: %w", err)
+	} else if often {
 		return ErrWrong
-	} else if err != nil {
-		return err
 	}
 	if err := k.note(ctx, account, address, "sign-in by passkey failed", ""); err != nil {
 		return err

@@ -105,26 +105,25 @@ func (k *Keeper) UpdateAccount(ctx context.Context, by int64, a Account) error {
 	return k.note(ctx, by, "", "changed an account", a.Login)
 }
 
-// SetPassword ends all other sessions of the account. Who changes their own (by is
-// account) has to give the old one; an admin who helps somebody does not.
+// SetPassword ends all sessions of the account. Who changes their own (by is account)
+// has to give the old one; an admin who helps somebody does not.
 func (k *Keeper) SetPassword(ctx context.Context, by, account int64, old, new secret.Text) error {
+	return k.setPassword(ctx, by, account, 0, old, new)
+}
+
+// ChangePassword changes the password of whoever has the session, and ends all their
+// others. The old one is wanted: who finds a browser open does not own the account.
+func (k *Keeper) ChangePassword(ctx context.Context, s Session, old, new secret.Text) error {
+	return k.setPassword(ctx, s.Account.ID, s.Account.ID, s.ID, old, new)
+}
+
+func (k *Keeper) setPassword(ctx context.Context, by, account, keep int64, old, new secret.Text) error {
 	a, err := k.db.Account(ctx, account)
 	if err != nil {
 		return fmt.Errorf("set password: %w", err)
 	}
 	if by == account {
-		subject := "password " + a.Login
-		if err := k.attempt(ctx, subject, freeOfAccount); err != nil {
-			return fmt.Errorf("set password: %w", err)
-		}
-		ok, err := k.matches(ctx, old, a.PasswordHash)
-		if err != nil {
-			return fmt.Errorf("set password: %w", err)
-		}
-		if !ok {
-			return ErrWrong
-		}
-		if err := k.clear(ctx, subject); err != nil {
+		if err := k.proveOld(ctx, a, old); err != nil {
 			return fmt.Errorf("set password: %w", err)
 		}
 	}
@@ -138,10 +137,27 @@ func (k *Keeper) SetPassword(ctx context.Context, by, account int64, old, new se
 	if err := k.db.UpdateAccount(ctx, account, func(a *catalog.Account) error { a.PasswordHash = hash; return nil }); err != nil {
 		return fmt.Errorf("set password: %w", err)
 	}
-	if err := k.db.DeleteSessions(ctx, account, 0); err != nil {
+	if err := k.db.DeleteSessions(ctx, account, keep); err != nil {
 		return fmt.Errorf("set password: %w", err)
 	}
 	return k.note(ctx, by, "", "changed a password", a.Login)
+}
+
+// proveOld compares what somebody says their password is; ErrWrong, or ErrWait after
+// too many that were.
+func (k *Keeper) proveOld(ctx context.Context, a catalog.Account, old secret.Text) error {
+	subject := "password " + a.Login
+	if err := k.attempt(ctx, subject, limitPair); err != nil {
+		return err
+	}
+	ok, err := k.matches(ctx, old, a.PasswordHash)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return ErrWrong
+	}
+	return k.clear(ctx, subject)
 }
 
 // DeleteAccount removes an account. Its phones and their backups stay, and are
