@@ -137,7 +137,7 @@ func (rt *router) hosts(next http.Handler) http.Handler {
 		switch {
 		case !rt.served(o.host):
 			rt.pages.problem(w, r, problem{Status: http.StatusMisdirectedRequest, Title: "Not here", Text: "Keepsake does not answer to this name.",
-				Hint: "Start it with --host and the name to change that."})
+				Hint: "Start it with --name and the name to change that."})
 		case !o.secure && !o.addr.IsLoopback() && o.addr.IsValid() && !rt.o.Plain && r.URL.Path != "/healthz":
 			rt.pages.problem(w, r, problem{Status: http.StatusForbidden, Title: "Only over TLS", Text: "From another computer Keepsake speaks only over TLS (https).",
 				Hint: "Open the https address, or put a proxy that Keepsake trusts before it."})

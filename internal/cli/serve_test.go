@@ -102,8 +102,8 @@ func TestServe(t *testing.T) {
 		t.Errorf("service.json: %v, %v", info.Mode(), err)
 	}
 	await(t, "the phone is known", func() bool {
-		_, stdout, _ := runWith(t, env, "status")
-		return strings.Contains(stdout, "Anna's iPhone")
+		_, stdout, _ := runWith(t, env, "status", "--json") // which tells of phones that somebody owns
+		return strings.Contains(stdout, "Anna's iPhone") && strings.Contains(stdout, `"paired":true`)
 	})
 	code, stdout, stderr := runWith(t, env, "backup")
 	if code != 0 || !strings.Contains(stdout, "Anna's iPhone") {
