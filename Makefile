@@ -7,7 +7,7 @@ BIN      := bin/keepsake
 # our repositories, and the stores that these lie in.
 PACKAGES := libimobiledevice-utils libusbmuxd-tools libplist-utils sqlite3 ffmpeg libheif-examples \
             restic rclone openssh-client openssh-server openssh-sftp-server fuse3 chromium systemd iproute2 \
-            avahi-daemon avahi-utils dbus
+            avahi-daemon avahi-utils dbus curl openssl
 # Whom the demo lets judge, where they can be installed.
 JUDGES   := libimobiledevice-utils restic
 BENCH_PACKAGES := hyperfine
