@@ -229,7 +229,9 @@ func (a *app) whereItRuns(data string) string {
 func progressSentence(hint string) string { return capital(strings.TrimSuffix(hint, ".")) + "." }
 
 func (a *app) serve(ctx context.Context, f serveFlags) (err error) {
-	noCoreDumps()
+	if err := noCoreDumps(); err != nil {
+		a.mention(progress.Warn, fmt.Sprintf("core dumps could not be switched off, and would hold keys: %v", err))
+	}
 	data, err := a.dataDir(f.data)
 	if err != nil {
 		return err

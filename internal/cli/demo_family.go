@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -359,6 +358,3 @@ func (d *familyDemo) tour(ctx context.Context, m *daemon.Daemon, url string, beg
 	d.a.printf("Clara’s iPhone was plugged in: its backup began after %s, untouched, and is done.\n", progress.Took(took))
 	return nil
 }
-
-// closeAll drops the answer that nobody needs more of.
-func closeAll(c io.Closer) { _ = c.Close() }

@@ -53,7 +53,7 @@ func fetch(ctx context.Context, c *http.Client, method, url string, form neturl.
 	if err != nil {
 		return "", err
 	}
-	defer closeAll(resp.Body)
+	defer resp.Body.Close()
 	b, err := io.ReadAll(io.LimitReader(resp.Body, maxPage))
 	if err != nil {
 		return "", err
