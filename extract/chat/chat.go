@@ -1,0 +1,111 @@
+// Package chat is what conversations of all apps have in common, and how they are
+// written down: as a page that looks like a conversation and opens offline, and as
+// text. extract/messages and extract/whatsapp read their stores into it.
+package chat
+
+import (
+	"time"
+
+	"github.com/keepsake-backup/keepsake/extract"
+)
+
+// Conversation is one chat with one person or a group.
+type Conversation struct {
+	Key      string    `json:"key"`
+	Title    string    `json:"title"`
+	App      string    `json:"app"`               // "Messages", "WhatsApp"
+	Service  string    `json:"service,omitempty"` // "iMessage", "SMS", "RCS" of the last message
+	Group    bool      `json:"group,omitempty"`
+	People   []Person  `json:"people,omitempty"` // without the owner of the phone
+	Archived bool      `json:"archived,omitempty"`
+	Deleted  bool      `json:"deleted,omitempty"` // only among what was deleted recently
+	Messages int       `json:"messages"`
+	Last     time.Time `json:"last,omitzero"`
+}
+
+// Person is somebody in a conversation.
+type Person struct {
+	Address string `json:"address"`        // phone number, e-mail address, WhatsApp's JID
+	Name    string `json:"name,omitempty"` // by the contacts, or as the app knows it
+}
+
+// Kind is what a message is.
+type Kind string
+
+// The kinds of messages.
+const (
+	KindText    Kind = "text"    // with or without attachments
+	KindSystem  Kind = "system"  // something that happened: who joined, a new group name; Text says it
+	KindApp     Kind = "app"     // of an app, a link, a poll, a payment: App and Text say what is known
+	KindUnsent  Kind = "unsent"  // taken back by who sent it
+	KindUnknown Kind = "unknown" // there is one, and what it says could not be read
+)
+
+// Message is one message. It is an [extract.Record].
+type Message struct {
+	Key          string       `json:"key"`          // GUID, stanza ID
+	Conversation string       `json:"conversation"` // Conversation.Key
+	Kind         Kind         `json:"kind"`
+	Time         time.Time    `json:"time,omitzero"` // sent or received
+	FromMe       bool         `json:"from_me,omitempty"`
+	From         Person       `json:"from,omitzero"` // not of the owner's own
+	Service      string       `json:"service,omitempty"`
+	Subject      string       `json:"subject,omitempty"`
+	Text         string       `json:"text,omitempty"`
+	Parts        []Part       `json:"parts,omitempty"` // text and attachments in their order, where there is more than text
+	Attachments  []Attachment `json:"attachments,omitempty"`
+	Reactions    []Reaction   `json:"reactions,omitempty"`
+	ReplyTo      string       `json:"reply_to,omitempty"`   // Key of the message it answers
+	ReplyText    string       `json:"reply_text,omitempty"` // the beginning of that, where it is known
+	Edits        []Edit       `json:"edits,omitempty"`      // earlier wordings, the first one first
+	Edited       time.Time    `json:"edited,omitzero"`
+	Unsent       time.Time    `json:"unsent,omitzero"`
+	Delivered    time.Time    `json:"delivered,omitzero"`
+	Read         time.Time    `json:"read,omitzero"`
+	Effect       string       `json:"effect,omitempty"`    // "Confetti", "Invisible Ink"
+	App          string       `json:"app,omitempty"`       // of KindApp: its bundle or name
+	Link         string       `json:"link,omitempty"`      // address of a link's preview
+	Forwarded    bool         `json:"forwarded,omitempty"` // WhatsApp
+	Starred      bool         `json:"starred,omitempty"`   // WhatsApp
+	Latitude     *float64     `json:"latitude,omitempty"`  // of a place
+	Longitude    *float64     `json:"longitude,omitempty"`
+	Failed       bool         `json:"failed,omitempty"`  // was not sent
+	Deleted      bool         `json:"deleted,omitempty"` // kept among what was deleted recently
+	Raw          string       `json:"raw,omitempty"`     // numbers of what is not understood: "item_type=7"
+}
+
+// Part is a stretch of a message: text, or an attachment.
+type Part struct {
+	Text       string `json:"text,omitempty"`
+	Attachment *int   `json:"attachment,omitempty"` // index in Attachments
+}
+
+// Attachment is a file that came with a message.
+type Attachment struct {
+	Name    string `json:"name,omitempty"` // as the sender called it
+	Type    string `json:"type,omitempty"` // media type, or a UTI where only that is known
+	Size    int64  `json:"size,omitempty"` // bytes, as the app says
+	Path    string `json:"path,omitempty"` // in the Source; "" when it is not in this backup
+	Folder  bool   `json:"folder,omitempty"`
+	Sticker bool   `json:"sticker,omitempty"`
+	Caption string `json:"caption,omitempty"`
+}
+
+// Reaction is a tapback or an emoji on a message.
+type Reaction struct {
+	From   Person    `json:"from,omitzero"`
+	FromMe bool      `json:"from_me,omitempty"`
+	Emoji  string    `json:"emoji"`          // ❤️ 👍 👎 😂 ‼️ ❓ or any; "" of a sticker
+	Part   int       `json:"part,omitempty"` // of the message, from 0
+	Time   time.Time `json:"time,omitzero"`
+}
+
+// Edit is an earlier wording.
+type Edit struct {
+	Text string    `json:"text"`
+	Time time.Time `json:"time,omitzero"`
+}
+
+// Table is the table of messages of every app.
+var Table = extract.Table{Name: "messages", Title: "Messages",
+	Columns: []string{"Conversation", "Time", "From", "Text", "Kind", "Service", "Attachments", "Reactions", "Key"}}
