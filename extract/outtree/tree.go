@@ -51,6 +51,24 @@ type Stats struct {
 	Bytes         int64 // written
 }
 
+// HostError is wrapped by errors of the disk that is written to: what is read is not
+// at fault, and writing on is of no use.
+type HostError struct{ Err error }
+
+// Error is what the system says.
+func (e *HostError) Error() string { return e.Err.Error() }
+
+// Unwrap gives the cause.
+func (e *HostError) Unwrap() error { return e.Err }
+
+// host marks an error as the disk's.
+func host(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &HostError{err}
+}
+
 // Tree is a folder that is being exported into. Its methods may be called
 // concurrently.
 type Tree struct {
@@ -158,7 +176,7 @@ func (t *Tree) Put(ctx context.Context, f File, write func(io.Writer) error) (Pl
 	begun := t.append(line{Key: f.Key, Path: name})
 	t.mu.Unlock()
 	if begun != nil {
-		return Placed{}, fmt.Errorf("export %s: %w", name, begun)
+		return Placed{}, fmt.Errorf("export %s: %w", name, host(begun))
 	}
 	n, err := t.write(name, f, write)
 	t.mu.Lock()
@@ -178,7 +196,7 @@ func (t *Tree) Put(ctx context.Context, f File, write func(io.Writer) error) (Pl
 	t.pendingBytes += n
 	if len(t.pending) >= syncFiles || t.pendingBytes >= syncBytes {
 		if err := t.settle(); err != nil {
-			return Placed{}, fmt.Errorf("export %s: %w", name, err)
+			return Placed{}, fmt.Errorf("export %s: %w", name, host(err))
 		}
 	}
 	t.stats.Written++
@@ -255,16 +273,18 @@ func (t *Tree) free(name string) string {
 func (t *Tree) write(name string, f File, write func(io.Writer) error) (n int64, err error) {
 	dir := path.Dir(name)
 	if err := t.root.MkdirAll(dir, 0o700); err != nil {
-		return 0, err
+		return 0, host(err)
 	}
 	part := path.Join(dir, ".keepsake-"+shortHash(f.Key)+".part")
 	out, err := t.root.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
-		return 0, err
+		return 0, host(err)
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, out.Close())
+			if cl := out.Close(); !errors.Is(cl, fs.ErrClosed) {
+				err = errors.Join(err, cl)
+			}
 			if rm := t.root.Remove(part); rm != nil && !errors.Is(rm, fs.ErrNotExist) {
 				err = errors.Join(err, rm)
 			}
@@ -272,31 +292,35 @@ func (t *Tree) write(name string, f File, write func(io.Writer) error) (n int64,
 	}()
 	buffered := bufio.NewWriterSize(out, 256<<10)
 	counted := &counter{w: buffered}
-	if err := write(counted); err != nil {
+	if err := write(counted); counted.err != nil {
+		return 0, host(counted.err)
+	} else if err != nil {
 		return 0, err
 	}
 	if err := buffered.Flush(); err != nil {
-		return 0, err
+		return 0, host(err)
 	}
 	if err := out.Close(); err != nil {
-		return 0, err
+		return 0, host(err)
 	}
 	if !f.ModTime.IsZero() {
 		if err := t.root.Chtimes(part, f.ModTime, f.ModTime); err != nil {
-			return 0, err
+			return 0, host(err)
 		}
 	}
-	return counted.n, t.root.Rename(part, name)
+	return counted.n, host(t.root.Rename(part, name))
 }
 
 type counter struct {
-	w io.Writer
-	n int64
+	w   io.Writer
+	n   int64
+	err error // of the disk
 }
 
 func (c *counter) Write(p []byte) (int, error) {
 	n, err := c.w.Write(p)
 	c.n += int64(n)
+	c.err = errors.Join(c.err, err)
 	return n, err
 }
 
