@@ -72,7 +72,8 @@ func host(err error) error {
 // Tree is a folder that is being exported into. Its methods may be called
 // concurrently.
 type Tree struct {
-	root *os.Root
+	root *os.Root // nil of a ZIP
+	zip  *zipper
 	// Progress is told after every file, written or not; may be nil. Set it before
 	// the first Put.
 	Progress func(Stats)
@@ -173,6 +174,10 @@ func (t *Tree) Put(ctx context.Context, f File, write func(io.Writer) error) (Pl
 		name = t.free(safePath(f.Path))
 	}
 	t.taken[fold(name)] = true
+	if t.zip != nil {
+		defer t.mu.Unlock()
+		return t.putZip(name, f, write)
+	}
 	begun := t.append(line{Key: f.Key, Path: name})
 	t.mu.Unlock()
 	if begun != nil {
@@ -259,6 +264,9 @@ func (t *Tree) free(name string) string {
 		p := numbered(name, n)
 		if t.taken[fold(p)] || fold(p) == fold(ledgerName) {
 			continue
+		}
+		if t.zip != nil {
+			return p
 		}
 		if _, err := t.root.Lstat(p); errors.Is(err, fs.ErrNotExist) {
 			return p
@@ -363,5 +371,8 @@ func (t *Tree) Close() error {
 		return nil
 	}
 	t.closed = true
+	if t.zip != nil {
+		return host(t.zip.out.Close())
+	}
 	return errors.Join(t.settle(), t.ledger.Close(), t.root.Close())
 }
