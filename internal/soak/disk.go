@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/keepsake-backup/keepsake/device"
 	"github.com/keepsake-backup/keepsake/internal/secret"
@@ -24,16 +25,20 @@ var errUnplugged = errors.New("the disk is not connected")
 type disk struct {
 	mu   sync.Mutex
 	gone bool
+	back time.Time // when it was plugged in again
 	// room is how many bytes fit yet, -1 any number.
 	room int64
 }
 
 func newDisk() *disk { return &disk{room: -1} }
 
-// set changes what is wrong with the disk.
-func (d *disk) set(gone bool, room int64) {
+// set changes what is wrong with the disk at a moment.
+func (d *disk) set(now time.Time, gone bool, room int64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.gone && !gone {
+		d.back = now
+	}
 	d.gone, d.room = gone, room
 }
 
@@ -44,6 +49,14 @@ func (d *disk) err() error {
 		return errUnplugged
 	}
 	return nil
+}
+
+// away tells whether the service may think that the disk is away: it is, or is back
+// for less time than the service takes to look twice.
+func (d *disk) away(now time.Time) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.gone || now.Sub(d.back) < 2*paceOfLooks
 }
 
 // take takes room, if there is some.
@@ -222,3 +235,6 @@ func (m moody) Remove(ctx context.Context, h backend.Handle) error {
 	}
 	return m.Backend.Remove(ctx, h)
 }
+
+// paceOfLooks is how often the service looks whether the place is there.
+const paceOfLooks = 10 * time.Minute

@@ -137,7 +137,7 @@ func serviceOptions(dir string, db *catalog.DB, mux string, c *clock, d *disk, m
 	return service.Options{Data: dir, DB: db, Places: d, Phones: phones, Now: c.Now, After: c.After, Log: log,
 		Notify: func([]secret.Text) (service.Sender, error) { return m, nil },
 		Ping:   func(context.Context, secret.Text, string, error) error { return nil },
-		Pace:   service.Pace{Look: 10 * time.Minute, Contact: 20 * time.Minute, Unlock: 5 * time.Minute, Targets: 20 * time.Minute, Lock: 5 * time.Second}}, nil
+		Pace:   service.Pace{Look: paceOfLooks, Contact: 20 * time.Minute, Unlock: 5 * time.Minute, Targets: 20 * time.Minute, Lock: 5 * time.Second}}, nil
 }
 
 func openCatalog(ctx context.Context, dir string, c *clock) (*catalog.DB, error) {

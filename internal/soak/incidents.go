@@ -26,7 +26,7 @@ func (in *incidents) happen(ctx context.Context, now time.Time) error {
 	h := in.h
 	if in.diskBad && now.After(in.diskBack) {
 		in.diskBad = false
-		h.disk.set(false, -1)
+		h.disk.set(now, false, -1)
 	}
 	if in.targetGone && now.After(in.targetBack) {
 		if err := in.returnTarget(); err != nil {
@@ -49,13 +49,13 @@ func (in *incidents) happen(ctx context.Context, now time.Time) error {
 		if !in.diskBad {
 			in.diskBad, in.diskBack = true, later()
 			h.tally["full disks"]++
-			h.disk.set(false, int64(h.rnd.IntN(200_000)))
+			h.disk.set(now, false, int64(h.rnd.IntN(200_000)))
 		}
 	case 8:
 		if !in.diskBad {
 			in.diskBad, in.diskBack = true, later()
 			h.tally["disks taken away"]++
-			h.disk.set(true, -1)
+			h.disk.set(now, true, -1)
 		}
 	case 9:
 		if !in.targetGone {
@@ -80,7 +80,7 @@ func (in *incidents) returnTarget() error {
 
 // end puts everything right.
 func (in *incidents) end(ctx context.Context) error {
-	in.h.disk.set(false, -1)
+	in.h.disk.set(in.h.clock.Now(), false, -1)
 	if in.targetGone {
 		if err := in.returnTarget(); err != nil {
 			return err

@@ -102,7 +102,7 @@ func (h *house) words(p *person, v service.Phone, wrong func(string, ...any)) {
 		{"was never paired", false, "it was"},
 		{"not trust this computer", false, "it does"},
 		{"shows its set-up", false, "it does not"},
-		{"The place of the backups cannot be used", h.disk.err() != nil, "it can"},
+		{"The place of the backups cannot be used", h.disk.away(h.clock.Now()), "it can"},
 		{"The backup was refused on", last.answer == schedule.No, "the last prompt got " + string(last.answer)},
 		{"Nobody entered the passcode", last.answer == schedule.Ignored || last.answer == schedule.No, "the last prompt got " + string(last.answer)},
 		{"and verified", !v.LastVerified.IsZero(), "it never was"},
