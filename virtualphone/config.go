@@ -24,7 +24,7 @@ type Config struct {
 	Count int
 
 	Seed    uint64 // of identity and contents; the nth phone has Seed+n
-	Profile string // how much a new phone holds: tiny, small, typical, huge; "" is small
+	Profile string // how much a new phone holds: tiny, small, typical, album, huge; "" is small
 	Empty   bool   // a new phone holds no files at all
 	// KeepNothing makes a phone that takes restores as every phone does and keeps
 	// of each file its size and digest only: see [Phone.Received]. It makes no

@@ -21,6 +21,9 @@
 // The scale (-only scale): memory and time to open a repository of millions of
 // blobs, and requests to an object store.
 //
+// The service (-only hundred,page): memory with a hundred phones, and how long pages
+// take with many phones, versions and photos.
+//
 // The programs compared take turns on the same data and disk, and medians are
 // shown. Times, CPU seconds and memory are those of the program alone, as the
 // kernel accounts for it.
@@ -113,7 +116,7 @@ func run(ctx context.Context) error {
 }
 
 func (b *bench) studies() []study {
-	return slices.Concat(b.phoneStudies(), b.phoneRepositoryStudies(), b.repositoryStudies(), b.scaleStudies())
+	return slices.Concat(b.phoneStudies(), b.phoneRepositoryStudies(), b.repositoryStudies(), b.scaleStudies(), b.householdStudies())
 }
 
 // studyNames lists them for the help.

@@ -34,6 +34,8 @@ var roles = map[string]func(context.Context, []string) error{
 	"corpus":     corpusRole,
 	"database":   databaseRole,
 	"engine":     engineRole,
+	"phones":     phonesRole,
+	"household":  householdRole,
 	"fill-index": fillIndexRole,
 	"open-index": openIndexRole,
 }

@@ -84,7 +84,10 @@ func fillFiles(dir string, n int, size func(*rand.Rand) int) error {
 //
 //	phone DIR PROFILE    prints the ready line; ends with its standard input
 func phoneRole(ctx context.Context, args []string) error {
-	cfg := virtualphone.Config{Dir: args[0], Seed: 7, Profile: args[1], Empty: args[1] == "", KDFRounds: 1000}
+	return servePhones(ctx, virtualphone.Config{Dir: args[0], Seed: 7, Profile: args[1], Empty: args[1] == "", KDFRounds: 1000})
+}
+
+func servePhones(ctx context.Context, cfg virtualphone.Config) error {
 	s, err := virtualphone.Start(ctx, cfg)
 	if err != nil {
 		return err
@@ -98,28 +101,25 @@ func phoneRole(ctx context.Context, args []string) error {
 	return s.Close()
 }
 
+// phonesRole is several phones of one profile:
+//
+//	phones DIR PROFILE COUNT
+func phonesRole(ctx context.Context, args []string) error {
+	n, err := strconv.Atoi(args[2])
+	if err != nil {
+		return err
+	}
+	return servePhones(ctx, virtualphone.Config{Dir: args[0], Seed: 7, Profile: args[1], Count: n, KDFRounds: 1000})
+}
+
 // startPhone runs phoneRole and returns where it listens.
 func (b *bench) startPhone(ctx context.Context, dir string, s scenario) (ready virtualphone.Ready, stop func() error, err error) {
-	cmd := exec.CommandContext(ctx, b.self, "phone", dir, s.profile)
-	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
+	r, stop, err := b.startRole(ctx, "phone", dir, s.profile)
 	if err != nil {
 		return ready, nil, err
 	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return ready, nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return ready, nil, err
-	}
-	stop = func() error { return errors.Join(in.Close(), cmd.Wait()) }
-	line, err := bufio.NewReader(out).ReadBytes('\n')
-	if err == nil {
-		err = json.Unmarshal(line, &ready)
-	}
-	if err != nil {
-		return ready, nil, errors.Join(fmt.Errorf("virtual phone gave no ready line: %w", err), stop())
+	if err := json.Unmarshal(r.first, &ready); err != nil {
+		return ready, nil, errors.Join(err, stop())
 	}
 	return ready, stop, nil
 }

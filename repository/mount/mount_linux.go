@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	iofs "io/fs"
 	"log"
 	"os"
 	"os/exec"
@@ -43,6 +44,19 @@ var errUnmounted = errors.New("unmounted")
 // Mount shows snapshots, sorted by time, in the empty folder dir, until ctx ends
 // or somebody unmounts it. Call Wait.
 func Mount(ctx context.Context, dir string, s Source, snapshots []repository.Snapshot, o Options) (*Server, error) {
+	return serve(ctx, dir, o, func(ctx context.Context) fs.InodeEmbedder { return newRoot(ctx, s, snapshots, o) })
+}
+
+// MountFS shows a file system in the empty folder dir, until ctx ends or somebody
+// unmounts it. Its files are read where they are asked for if they are io.ReaderAts;
+// others cannot be opened. Call Wait.
+func MountFS(ctx context.Context, dir string, fsys iofs.FS, o Options) (*Server, error) {
+	return serve(ctx, dir, o, func(ctx context.Context) fs.InodeEmbedder {
+		return &fileNode{v: &fileView{ctx: ctx, fsys: fsys, o: o}, name: "."}
+	})
+}
+
+func serve(ctx context.Context, dir string, o Options, root func(context.Context) fs.InodeEmbedder) (*Server, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	options := &fs.Options{
 		EntryTimeout: &forever, AttrTimeout: &forever, NegativeTimeout: &forever,
@@ -61,7 +75,7 @@ func Mount(ctx context.Context, dir string, s Source, snapshots []repository.Sna
 	} else {
 		options.Options = append(options.Options, "ro")
 	}
-	server, err := fs.Mount(dir, newRoot(ctx, s, snapshots, o), options)
+	server, err := fs.Mount(dir, root(ctx), options)
 	if err != nil {
 		cancel(err)
 		return nil, fmt.Errorf("mount %s: %w", dir, explain(err))

@@ -5,6 +5,7 @@ package mount
 import (
 	"context"
 	"errors"
+	"io/fs"
 
 	"github.com/keepsake-backup/keepsake/repository"
 )
@@ -17,6 +18,11 @@ type Server struct{}
 
 // Mount fails with ErrUnsupported here.
 func Mount(context.Context, string, Source, []repository.Snapshot, Options) (*Server, error) {
+	return nil, ErrUnsupported
+}
+
+// MountFS fails with ErrUnsupported here.
+func MountFS(context.Context, string, fs.FS, Options) (*Server, error) {
 	return nil, ErrUnsupported
 }
 

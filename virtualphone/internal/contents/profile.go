@@ -13,13 +13,14 @@ const (
 	Tiny    Profile = "tiny"    // about 350 files, 5 MB, every kind present
 	Small   Profile = "small"   // about 3,000 files, 100 MB
 	Typical Profile = "typical" // about 40,000 files, 3 GB
+	Album   Profile = "album"   // 100,000 pictures and films, each as small as can be, and little else
 	Huge    Profile = "huge"    // 500,000 manifest rows, 5 GB with one sparse file over 4 GiB
 )
 
 // ParseProfile takes the name of a profile as typed on a command line.
 func ParseProfile(s string) (Profile, error) {
 	if _, ok := plans[Profile(s)]; !ok {
-		return "", fmt.Errorf("parse profile %q: want tiny, small, typical or huge", s)
+		return "", fmt.Errorf("parse profile %q: want tiny, small, typical, album or huge", s)
 	}
 	return Profile(s), nil
 }
@@ -44,6 +45,7 @@ var plans = map[Profile]plan{
 	Tiny:    {assets: 22, still: 16 << 10, settings: 10, apps: 2, systemApps: 4, plugins: 2, appFiles: 5, fileSize: 700, songs: 3, words: 1, scale: 0},
 	Small:   {assets: 90, still: 350 << 10, settings: 350, apps: 20, systemApps: 30, plugins: 60, appFiles: 78, fileSize: 6 << 10, songs: 20, words: 4, scale: 1},
 	Typical: {assets: 1500, still: 800 << 10, settings: 350, apps: 60, systemApps: 45, plugins: 500, appFiles: 525, fileSize: 14 << 10, songs: 200, words: 12, scale: 2},
+	Album:   {assets: 100_000, still: 1 << 10, settings: 10, apps: 2, systemApps: 4, plugins: 2, appFiles: 5, fileSize: 700, songs: 3, words: 1, scale: 0},
 	Huge: {assets: 1000, still: 80 << 10, large: 4<<30 + 256<<20, settings: 350, apps: 240, systemApps: 45, plugins: 900, appFiles: 1955,
 		fileSize: 700, songs: 20, words: 12, scale: 1},
 }
