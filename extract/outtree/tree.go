@@ -79,8 +79,9 @@ type Tree struct {
 	Progress func(Stats)
 
 	mu     sync.Mutex
-	lines  map[string]line // by key
-	taken  map[string]bool // folded paths of the ledger and of this run
+	lines  map[string]line   // by key
+	taken  map[string]bool   // folded paths of the ledger and of this run
+	kept   map[string]string // by key: paths that Place gave away
 	ledger *os.File
 	// What is written and not yet known to be on the disk. Its lines follow when it is.
 	pending      []line
@@ -167,12 +168,14 @@ func (t *Tree) Put(ctx context.Context, f File, write func(io.Writer) error) (Pl
 		t.mu.Unlock()
 		return Placed{Path: known.Path}, nil
 	}
-	var name string
-	if again && (f.Document || known.Stamp == "") {
+	name, placed := t.kept[f.Key]
+	switch {
+	case again && (f.Document || known.Stamp == ""):
 		name = known.Path
-	} else {
+	case !placed:
 		name = t.free(safePath(f.Path))
 	}
+	delete(t.kept, f.Key)
 	t.taken[fold(name)] = true
 	if t.zip != nil {
 		defer t.mu.Unlock()
@@ -208,6 +211,29 @@ func (t *Tree) Put(ctx context.Context, f File, write func(io.Writer) error) (Pl
 	t.stats.Bytes += n
 	t.progress()
 	return Placed{Path: name, New: true}, nil
+}
+
+// Place tells where [Tree.Put] will put a document, and keeps that place for it: for
+// pages that link to each other.
+func (t *Tree) Place(f File) (string, error) {
+	if len(f.Path) == 0 || f.Key == "" || !f.Document {
+		return "", errors.New("export: only a document with a path and a key has a place before it is written")
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if known, ok := t.lines[f.Key]; ok {
+		return known.Path, nil
+	}
+	if name, ok := t.kept[f.Key]; ok {
+		return name, nil
+	}
+	name := t.free(safePath(f.Path))
+	t.taken[fold(name)] = true
+	if t.kept == nil {
+		t.kept = map[string]string{}
+	}
+	t.kept[f.Key] = name
+	return name, nil
 }
 
 func (t *Tree) progress() {
