@@ -2,10 +2,11 @@ package browsertest
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
-	"os"
+	"io"
+	"log/slog"
+	"net"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -15,91 +16,69 @@ import (
 	"github.com/chromedp/cdproto/webauthn"
 	"github.com/chromedp/chromedp"
 
-	"github.com/keepsake-backup/keepsake/auth"
-	"github.com/keepsake-backup/keepsake/catalog"
-	"github.com/keepsake-backup/keepsake/device"
-	"github.com/keepsake-backup/keepsake/discovery"
+	"github.com/keepsake-backup/keepsake/internal/daemon"
 	"github.com/keepsake-backup/keepsake/internal/secret"
-	"github.com/keepsake-backup/keepsake/repository"
-	"github.com/keepsake-backup/keepsake/repository/backend/local"
-	"github.com/keepsake-backup/keepsake/server"
+	"github.com/keepsake-backup/keepsake/repository/backend/location"
 	"github.com/keepsake-backup/keepsake/service"
-	"github.com/keepsake-backup/keepsake/targets"
 	"github.com/keepsake-backup/keepsake/usbmux"
 	"github.com/keepsake-backup/keepsake/virtualphone"
 )
 
-// folders are places on this computer, one repository for each phone, whose keys
-// cost nothing.
-type folders struct{}
-
-func (folders) Look(_ context.Context, where string) (service.Place, error) {
-	f := folder{dir: where}
-	entries, err := os.ReadDir(where)
-	if err != nil && !os.IsNotExist(err) {
-		return nil, err
-	}
-	for _, e := range entries {
-		if udid, err := device.ParseUDID(e.Name()); err == nil {
-			f.members = append(f.members, udid)
-		}
-	}
-	return f, nil
+// realHouse is the service as it is run, over virtual phones.
+type realHouse struct {
+	*daemon.Daemon
+	base, place string
+	phones      *virtualphone.Server
 }
 
-func (folders) Keeper(book *targets.Book, _ func(context.Context, string) (secret.RepositoryPassword, error), _ func(context.Context, string) (map[string]string, error)) *targets.Keeper {
-	return &targets.Keeper{Book: book, Mounts: func() ([]string, error) { return nil, nil }}
-}
-
-type folder struct {
-	dir     string
-	members []device.UDID
-}
-
-func (f folder) String() string         { return f.dir }
-func (f folder) Shared() bool           { return false }
-func (f folder) Members() []device.UDID { return f.members }
-func (f folder) Empty() bool            { return len(f.members) == 0 }
-func (f folder) Free() int64            { return 1 << 40 }
-
-func (f folder) Prove(ctx context.Context, password secret.RepositoryPassword) error {
-	r, err := f.Open(ctx, f.members[0], password)
-	if err != nil {
-		return err
-	}
-	return r.Close()
-}
-
-func (f folder) Open(ctx context.Context, udid device.UDID, password secret.RepositoryPassword) (*repository.Repository, error) {
-	be, err := local.Open(filepath.Join(f.dir, udid.String()), local.Options{})
-	if err != nil {
-		return nil, err
-	}
-	return repository.Open(ctx, be, password, repository.Options{})
-}
-
-func (f folder) OpenOrMake(ctx context.Context, udid device.UDID, password secret.RepositoryPassword) (*repository.Repository, bool, error) {
-	if _, err := os.Stat(filepath.Join(f.dir, udid.String(), "config")); err == nil {
-		r, err := f.Open(ctx, udid, password)
-		return r, false, err
-	}
-	be, err := local.Open(filepath.Join(f.dir, udid.String()), local.Options{})
-	if err != nil {
-		return nil, false, err
-	}
-	var o repository.InitOptions
-	o.KDF.N, o.KDF.R, o.KDF.P = 1<<10, 8, 1
-	r, err := repository.Init(ctx, be, password, o)
-	return r, true, err
-}
-
-func (f folder) Sheet(_ context.Context, shown, _ secret.RepositoryPassword) ([]byte, error) {
-	return fmt.Appendf(nil, "<!doctype html><html lang=en><style>b{color:green}</style><h1>Recovery sheet</h1><p>%s <b>%t</b>", f.dir, !shown.IsZero()), nil
-}
-
-// realHouse is the real service with real accounts, over one virtual phone.
-func realHouse(t *testing.T) (svc *service.Service, base, place string) {
+func newRealHouse(t *testing.T, cfg virtualphone.Config) *realHouse {
 	t.Helper()
+	cfg.Dir, cfg.Profile, cfg.KDFRounds, cfg.RebootTime = t.TempDir(), "tiny", 1, 50*time.Millisecond
+	phones, err := virtualphone.Start(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { phones.Close() })
+	addr, err := usbmux.ParseAddress(phones.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &realHouse{place: filepath.Join(t.TempDir(), "backups"), phones: phones}
+	// Passkeys belong to a name: an address has none.
+	h.base = fmt.Sprintf("http://localhost:%d", l.Addr().(*net.TCPAddr).Port)
+	h.Daemon, err = daemon.Open(t.Context(), daemon.Options{Data: filepath.Join(t.TempDir(), "service"), Mux: &usbmux.Client{Address: addr}, NoWiFi: true, Origins: []string{h.base}, Version: "v0.0.0",
+		Pace: service.Pace{Look: 200 * time.Millisecond, Unlock: 100 * time.Millisecond, Targets: 200 * time.Millisecond},
+		Sheet: func(w io.Writer, at location.Location, _ []daemon.SheetEntry, shown secret.RepositoryPassword) error {
+			_, err := fmt.Fprintf(w, "<!doctype html><html lang=en><style>b{color:green}</style><h1>Recovery sheet</h1><p>%s <b>%t</b>", at, !shown.IsZero())
+			return err
+		},
+		Free: func(string) int64 { return 1 << 40 },
+		Hash: &argon2id.Params{Memory: 1024, Iterations: 1, Parallelism: 1, SaltLength: 16, KeyLength: 32},
+		Log:  slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- h.Serve(ctx, l, nil, nil) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := errors.Join(<-done, h.Close()); err != nil {
+			t.Errorf("serve: %v", err)
+		}
+	})
+	return h
+}
+
+// TestRealService goes from nothing to a backup that can be looked into, with the
+// real service and a virtual phone whose owner takes his time; then it signs in
+// with a passkey.
+func TestRealService(t *testing.T) {
+	t.Parallel()
 	trust, err := virtualphone.ParseTrust("after=1s")
 	if err != nil {
 		t.Fatal(err)
@@ -108,60 +87,9 @@ func realHouse(t *testing.T) (svc *service.Service, base, place string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	phones, err := virtualphone.Start(t.Context(), virtualphone.Config{Dir: t.TempDir(), Profile: "tiny", KDFRounds: 1, DeviceName: "Emma's iPhone", Trust: &trust, Passcode: &passcode, RebootTime: 50 * time.Millisecond})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { phones.Close() })
-	data := t.TempDir()
-	db, err := catalog.Open(t.Context(), filepath.Join(data, "keepsake.db"), catalog.Options{Key: secret.NewBytes(make([]byte, 32))})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
-	addr, err := usbmux.ParseAddress(phones.Addr())
-	if err != nil {
-		t.Fatal(err)
-	}
-	svc, err = service.Open(t.Context(), service.Options{Data: data, DB: db, Places: folders{}, Pace: service.Pace{Look: 200 * time.Millisecond, Unlock: 100 * time.Millisecond},
-		Phones: discovery.New(discovery.Options{Mux: &usbmux.Client{Address: addr}, Known: service.KnownPhones(db), Recorder: service.Records{DB: db}, NoWiFi: true})})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- svc.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("run: %v", err)
-		}
-	})
-
-	var handler http.Handler
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		handler.ServeHTTP(w, r.WithContext(merge(r.Context(), ctx)))
-	}))
-	t.Cleanup(func() { cancel(); s.CloseClientConnections(); s.Close() })
-	// Passkeys belong to a name: an address has none.
-	base = strings.Replace(s.URL, "127.0.0.1", "localhost", 1)
-	keeper, err := auth.New(db, auth.Options{Origins: []string{base}, Hash: &argon2id.Params{Memory: 1024, Iterations: 1, Parallelism: 1, SaltLength: 16, KeyLength: 32}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if handler, err = server.New(server.Options{Service: svc, Auth: keeper, Version: "v0.0.0"}); err != nil {
-		t.Fatal(err)
-	}
-	return svc, base, filepath.Join(t.TempDir(), "backups")
-}
-
-// TestRealService goes from nothing to a backup that can be looked into, with the
-// real service and a virtual phone whose owner takes his time; then it signs in
-// with a passkey.
-func TestRealService(t *testing.T) {
-	t.Parallel()
-	svc, base, place := realHouse(t)
-	b := open(t, base, 390, false)
+	h := newRealHouse(t, virtualphone.Config{DeviceName: "Emma's iPhone", Trust: &trust, Passcode: &passcode})
+	svc := h.Service
+	b := open(t, h.base, 390, false)
 	b.visit("/")
 	b.fill("name", "Emma")
 	b.fill("login", "emma")
@@ -176,7 +104,7 @@ func TestRealService(t *testing.T) {
 	b.fill("password", "plum cake and tea")
 	b.press("Next")
 	b.shows("Where do the backups go?")
-	b.fill("place", place)
+	b.fill("place", h.place)
 	b.press("Next")
 	b.shows("Print the recovery sheet")
 	b.visit("/settings/sheet?password=1")
@@ -219,6 +147,115 @@ func TestRealService(t *testing.T) {
 	b.picture("real-history")
 
 	b.passkey()
+}
+
+// TestRealFamily drives what needs more than one backup: a second copy, a restore onto
+// the phone after it was erased, and a member who sees nothing of it.
+func TestRealFamily(t *testing.T) {
+	t.Parallel()
+	h := newRealHouse(t, virtualphone.Config{DeviceName: "Emma's iPhone"})
+	ctx := t.Context()
+	emma, err := h.Auth.CreateFirst(ctx, "emma", "Emma", secret.NewText("plum cake and tea"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	who := service.Who{Account: emma.ID, Name: "Emma", Admin: true}
+	if _, err := h.Service.SetUp(ctx, who, h.place, secret.NewRepositoryPassword("river stone")); err != nil {
+		t.Fatal(err)
+	}
+	b := open(t, h.base, 390, false)
+	b.visit("/")
+	b.fill("login", "emma")
+	b.fill("password", "plum cake and tea")
+	b.press("Sign in")
+	b.shows("Emma's iPhone")
+	phone := h.phones.Phones()[0]
+	b.visit("/phones/" + phone.UDID())
+	b.press("Pair")
+	b.shows("The phone trusts this computer.")
+	b.visit("/phones/" + phone.UDID())
+	b.press("Back Up Now")
+	b.shows("Look inside")
+	var before strings.Builder
+	if err := phone.Digest(ctx, &before); err != nil {
+		t.Fatal(err)
+	}
+
+	// A second copy, in a folder as a disk would be.
+	b.visit("/targets")
+	b.press("Add a place")
+	b.press("A hard disk")
+	copies := t.TempDir()
+	b.fill("name", "blue-disk")
+	b.fill("location", copies)
+	b.press("Add it and copy")
+	b.shows("copied.")
+	b.visit("/targets")
+	b.shows("Holds everything.")
+	b.picture("real-targets")
+	if found, err := filepath.Glob(filepath.Join(copies, "*", "snapshots", "*")); err != nil || len(found) == 0 {
+		t.Errorf("no snapshot in the copy: %v, %v", found, err)
+	}
+
+	// The phone is erased, and shows up as a fresh one.
+	if err := phone.Erase(ctx); err != nil {
+		t.Fatal(err)
+	}
+	b.visit("/")
+	b.shows("Restore from…")
+	b.picture("real-erased")
+	b.press("Restore from…")
+	b.shows("You see what would happen before anything is changed.")
+	b.do("choose whose", chromedp.Click(chromedp.CSS(`a[href*="/restore?from="]`)))
+	b.shows("Which version")
+	b.do("choose the newest", chromedp.Click(chromedp.CSS(`section[aria-labelledby="which"] a.row`)))
+	b.shows("Ready to restore")
+	b.do("tick", chromedp.Click(chromedp.CSS("input[name=sure]")))
+	b.press("Restore now")
+	b.shows("files restored.")
+	b.picture("real-restored")
+	var after strings.Builder
+	if err := phone.Digest(ctx, &after); err != nil {
+		t.Fatal(err)
+	}
+	if before.String() != after.String() {
+		t.Errorf("the phone is not as it was:\n%s", firstDifference(before.String(), after.String()))
+	}
+
+	// Somebody else sees nothing of it.
+	b.visit("/people")
+	b.fill("name", "Ben")
+	b.fill("login", "ben")
+	b.press("Make an account")
+	b.shows("Give this to ben")
+	password := eval[string](b, "document.getElementById('pw').textContent")
+	ben := open(t, h.base, 1280, true)
+	ben.visit("/")
+	ben.fill("login", "ben")
+	ben.fill("password", password)
+	ben.press("Sign in")
+	ben.shows("Plug")
+	if strings.Contains(ben.text(), "Emma") {
+		t.Errorf("Ben sees Emma's phone:\n%s", ben.text())
+	}
+	ben.expect = []string{"404", "403"}
+	for _, path := range []string{"/phones/" + phone.UDID(), "/phones/" + phone.UDID() + "/history", "/people", "/settings", "/targets"} {
+		ben.visit(path)
+		if text := ben.text(); !strings.Contains(text, "There is no such page") && !strings.Contains(text, "That is not yours to do") {
+			t.Errorf("%s shows Ben: %s", path, text)
+		}
+	}
+}
+
+// firstDifference is the first line that is not the same.
+func firstDifference(a, b string) string {
+	as, bs := strings.Split(a, "\n"), strings.Split(b, "\n")
+	for i := range min(len(as), len(bs)) {
+		if as[i] != bs[i] {
+			return as[i] + "\n" + bs[i]
+		}
+	}
+	return fmt.Sprintf("%d lines, %d lines", len(as), len(bs))
 }
 
 // passkey registers one, signs out, and signs in with it.
