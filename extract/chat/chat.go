@@ -1,6 +1,27 @@
 // Package chat is what conversations of all apps have in common, and how they are
-// written down: as a page that looks like a conversation and opens offline, and as
-// text. extract/messages and extract/whatsapp read their stores into it.
+// written down: as pages that look like a conversation and open offline, as text, and
+// as JSON. extract/messages and extract/whatsapp read their stores into it, implement
+// [Store], and call [Export].
+//
+//	Messages/index.html                          all conversations (html)
+//	Messages/Jane Doe/conversation.html          the first some thousand messages
+//	Messages/Jane Doe/conversation 2.html        the next ones
+//	Messages/Jane Doe/conversation.txt, .json    text, json: all of them in one file
+//	Messages/Jane Doe/media/IMG_0001.jpeg        what came with them, with ExportOptions.Files
+//
+// # Pages
+//
+// They need no script, ask for nothing that is not beside them (a Content-Security-
+// Policy in each sees to it), and keep the order, names and words of the phone. What
+// a message says comes from anybody: it is written through html/template, only
+// addresses of the web, of mail and of telephones become links, and of files only
+// those that a browser shows without running them.
+//
+// # Again
+//
+// The stamp of a document is the digest of its bytes, so a second run over the same
+// messages writes nothing. A page holds the messages it held before: new ones change
+// the last page and the list.
 package chat
 
 import (
@@ -45,6 +66,7 @@ const (
 type Message struct {
 	Key          string       `json:"key"`          // GUID, stanza ID
 	Conversation string       `json:"conversation"` // Conversation.Key
+	In           string       `json:"-"`            // Conversation.Title, for tables
 	Kind         Kind         `json:"kind"`
 	Time         time.Time    `json:"time,omitzero"` // sent or received
 	FromMe       bool         `json:"from_me,omitempty"`
@@ -62,9 +84,11 @@ type Message struct {
 	Unsent       time.Time    `json:"unsent,omitzero"`
 	Delivered    time.Time    `json:"delivered,omitzero"`
 	Read         time.Time    `json:"read,omitzero"`
-	Effect       string       `json:"effect,omitempty"`    // "Confetti", "Invisible Ink"
-	App          string       `json:"app,omitempty"`       // of KindApp: its bundle or name
-	Link         string       `json:"link,omitempty"`      // address of a link's preview
+	Effect       string       `json:"effect,omitempty"` // "Confetti", "Invisible Ink"
+	App          string       `json:"app,omitempty"`    // of KindApp: its bundle or name
+	Link         string       `json:"link,omitempty"`   // address of a link's preview
+	LinkTitle    string       `json:"link_title,omitempty"`
+	LinkText     string       `json:"link_text,omitempty"`
 	Forwarded    bool         `json:"forwarded,omitempty"` // WhatsApp
 	Starred      bool         `json:"starred,omitempty"`   // WhatsApp
 	Latitude     *float64     `json:"latitude,omitempty"`  // of a place
@@ -89,6 +113,8 @@ type Attachment struct {
 	Folder  bool   `json:"folder,omitempty"`
 	Sticker bool   `json:"sticker,omitempty"`
 	Caption string `json:"caption,omitempty"`
+	// File is where an export has put it, relative to the export's folder.
+	File string `json:"file,omitempty"`
 }
 
 // Reaction is a tapback or an emoji on a message.
