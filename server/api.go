@@ -114,6 +114,7 @@ func newAPI(rt *router) (*apiRoutes, error) {
 	a.lookOperations()
 	a.doOperations()
 	a.browseOperations()
+	a.contentOperations()
 	a.keepOperations()
 	a.peopleOperations()
 	for _, unused := range []string{"ErrorModel", "ErrorDetail"} {

@@ -124,6 +124,9 @@ func TestMembersGetOnlyTheirOwn(t *testing.T) {
 		if strings.HasSuffix(r.pattern, "/download") {
 			path += "?path=HomeDomain/Library/SMS/sms.db"
 		}
+		if strings.HasSuffix(r.pattern, "/preview") {
+			path += "?key=p0"
+		}
 		a := ben.do(r.method, path, bodies[r.pattern])
 		sane(t, r.pattern, a)
 		phones := strings.Contains(r.pattern, "{udid}")

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/keepsake-backup/keepsake/extract"
 	"github.com/keepsake-backup/keepsake/service"
 )
 
@@ -93,6 +94,8 @@ func problemOf(err error) problem {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return problem{Status: http.StatusNotFound, Title: "There is no such page", Text: "It may have been there and is gone, or it is somebody else's."}
+	case errors.Is(err, extract.ErrAbsent):
+		return problem{Status: http.StatusNotFound, Title: "None in this version", Text: "This version has nothing of that kind."}
 	case errors.Is(err, service.ErrForbidden):
 		return problem{Status: http.StatusForbidden, Title: "That is not yours to do", Text: "It is there, but you may not see or change it.", Hint: hintOf(err)}
 	case errors.Is(err, context.Canceled):

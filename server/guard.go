@@ -14,7 +14,7 @@ const (
 
 // contentPolicy lets pages use what comes from here, in files: nothing inline,
 // nothing of another host, no frames in either direction.
-const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; " +
+const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; font-src 'self'; connect-src 'self'; " +
 	"manifest-src 'self'; worker-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 
 // permissions are what the page may ask the browser for: passkeys.

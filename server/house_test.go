@@ -166,7 +166,7 @@ func (h *house) routes(udid string) []route {
 		h.t.Fatal(err)
 	}
 	fill := strings.NewReplacer("{udid}", udid, "/versions/{id}", "/versions/"+versions[0].ID, "{path...}", "CameraRollDomain", "{name}", "Attic", "{token}", "ksk_none",
-		"{id}", "1", "{job}", "1", "{$}", "", "{source}", udid, "{version}", versions[0].ID)
+		"{id}", "1", "{job}", "1", "{kind}", "photos", "{$}", "", "{source}", udid, "{version}", versions[0].ID)
 	var all []route
 	for _, pattern := range h.inside.Routes {
 		method, path, ok := strings.Cut(pattern, " ")

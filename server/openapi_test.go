@@ -121,6 +121,10 @@ func TestOperationsWork(t *testing.T) {
 			path += "?q=IMG"
 		case strings.HasSuffix(r.pattern, "/download"):
 			path += "?path=nothing"
+		case strings.HasSuffix(r.pattern, "/preview"):
+			path += "?key=p0"
+		case strings.HasSuffix(r.pattern, "/extract"):
+			path += "?format=jsonl"
 		}
 		a := h.member(1).do(r.method, path, bodies[r.pattern])
 		want, other := works[r.pattern]

@@ -45,8 +45,11 @@ func (p *pages) routes() map[string]page {
 		"POST" + phone + "/owner":     p.setOwner,
 		"GET" + phone + "/history":    p.history,
 
-		"GET" + version:              p.version,
-		"GET" + version + "/search":  p.search,
+		"GET" + version:             p.version,
+		"GET" + version + "/search": p.search,
+
+		"GET" + version + "/content/{kind}": p.content,
+
 		"POST" + version + "/pin":    p.pin,
 		"GET" + version + "/forget":  p.askForget,
 		"POST" + version + "/forget": p.forget,

@@ -36,6 +36,8 @@ type inside struct {
 	Query    string
 	Searched bool
 	Pager    pager
+	Kinds    []kindLink
+	Absent   []string // kinds that it does not have
 	// Closed is why nothing inside is shown.
 	Closed *problem
 	Zip    string
@@ -105,6 +107,11 @@ func (p *pages) showVersion(w http.ResponseWriter, r *http.Request, wrong *probl
 		v.Closed = &e
 	} else if err != nil {
 		return fmt.Errorf("look inside version: %w", err)
+	}
+	if v.Closed == nil && v.Path == "" && !v.Searched {
+		if v.Kinds, v.Absent, err = p.kindsOf(r, ver); err != nil {
+			return fmt.Errorf("look inside version: %w", err)
+		}
 	}
 	for _, e := range l.Entries {
 		v.Items = append(v.Items, itemOf(self, e, v.Searched))

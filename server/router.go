@@ -80,6 +80,9 @@ func (rt *router) ownPages() map[string]page {
 	own := map[string]page{
 		"GET /events": rt.events,
 		"GET /phones/{udid}/versions/{id}/download": rt.download,
+
+		"GET /phones/{udid}/versions/{id}/content/{kind}/preview": rt.preview,
+		"GET /phones/{udid}/versions/{id}/content/{kind}/extract": rt.extractContent,
 	}
 	maps.Copy(own, rt.signInPages())
 	return own

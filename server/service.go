@@ -2,7 +2,9 @@ package server
 
 import (
 	"context"
+	"io"
 
+	"github.com/keepsake-backup/keepsake/extract"
 	"github.com/keepsake-backup/keepsake/internal/secret"
 	"github.com/keepsake-backup/keepsake/schedule"
 	"github.com/keepsake-backup/keepsake/service"
@@ -16,6 +18,7 @@ type Service interface {
 	Looker
 	Doer
 	Browser
+	Reader
 	Housekeeper
 }
 
@@ -57,6 +60,18 @@ type Browser interface {
 	Search(ctx context.Context, who service.Who, udid, version, text, after string, limit int) (service.Listing, error)
 	// Open opens one file; it can be sought.
 	Open(ctx context.Context, who service.Who, udid, version, path string) (File, error)
+}
+
+// Reader reads what versions hold. A kind that is unknown is fs.ErrNotExist, one that
+// a version does not have extract.ErrAbsent.
+type Reader interface {
+	Kinds(ctx context.Context, who service.Who, udid, version string) ([]service.ContentKind, error)
+	Groups(ctx context.Context, who service.Who, udid, version, kind string) ([]extract.Group, error)
+	Records(ctx context.Context, who service.Who, udid, version, kind string, q extract.Query) (service.RecordPage, error)
+	// Preview gives a small picture of a record, extract.ErrNoPreview where none can be had.
+	Preview(ctx context.Context, who service.Who, udid, version, kind, key string, size int) (extract.Preview, error)
+	// Extract writes a kind as a ZIP to what started gives; problems are what could not be read.
+	Extract(ctx context.Context, who service.Who, udid, version, kind string, o extract.ExportOptions, started func(service.Version, extract.Info) io.Writer) (problems int, err error)
 }
 
 // File is a file of a version.

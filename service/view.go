@@ -33,6 +33,7 @@ type view struct {
 	info    snapshot.Info
 	apps    map[string]string // names by bundle ID
 	release func()            // of the repository
+	looking looking
 
 	users int
 	idle  time.Time
@@ -170,6 +171,9 @@ func (vs *views) close() {
 
 // close gives back the lock and the repository. Nothing was written.
 func (v *view) close() {
+	if v.looking.source != nil {
+		v.looking.source.Close()
+	}
 	if v.phone != nil {
 		v.phone.Close()
 	}

@@ -41,6 +41,8 @@ func everyPage(t *testing.T, h *house) []picked {
 	return []picked{
 		{"home", "/", "anna"}, {"home-member", "/", "ben"}, {"phone", anna, "anna"}, {"phone-failed", "/phones/" + fake.Old, "ben"}, {"phone-late", "/phones/" + fake.David, "david"}, {"phone-busy", "/phones/" + fake.Ben, "ben"},
 		{"history", anna + "/history", "anna"}, {"version", v, "anna"}, {"folder", v + "?path=CameraRollDomain/Media/DCIM/100APPLE", "anna"}, {"search", v + "/search?q=cake", "anna"}, {"search-nothing", v + "/search?q=zebra", "anna"},
+		{"content-photos", v + "/content/photos", "anna"}, {"content-album", v + "/content/photos?group=a1", "anna"}, {"content-photo", v + "/content/photos?key=p12", "anna"}, {"content-contacts", v + "/content/contacts", "anna"},
+		{"content-messages", v + "/content/messages", "anna"}, {"content-conversation", v + "/content/messages?group=g1", "anna"}, {"content-group", v + "/content/messages?group=g2", "anna"}, {"content-absent", v + "/content/voicemail", "anna"},
 		{"sealed", "/phones/" + fake.Old + "/versions/" + h.newest(t, fake.Old), "ben"}, {"closed", "/phones/" + fake.Ben + "/versions/" + h.newest(t, fake.Ben), "anna"}, {"forget", v + "/forget", "anna"},
 		{"encryption", anna + "/encryption", "anna"}, {"password", anna + "/password", "anna"},
 		{"restore", "/phones/" + fake.Reset + "/restore?from=" + fake.Anna, "anna"}, {"preflight", "/phones/" + fake.Reset + "/restore/" + fake.Anna + "/" + h.newest(t, fake.Anna), "anna"}, {"preflight-blocked", "/phones/" + fake.Anna + "/restore/" + fake.Anna + "/" + h.newest(t, fake.Anna) + "?chosen=1&settings=1", "anna"},

@@ -24,7 +24,8 @@ func funcs(now func() time.Time, a *assets) template.FuncMap {
 		"storage":   storage,
 		"meter":     meter,
 		"bytes":     size,
-		"count":     func(n int64) string { return humanize.Comma(n) },
+		"count":     count,
+		"stamp":     func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"plural":    plural,
 		"ago":       func(t time.Time) template.HTML { return timeTag(t, now(), ago(t, now())) },
 		"when":      func(t time.Time) template.HTML { return timeTag(t, now(), when(t, now())) },
@@ -75,6 +76,17 @@ func size(n int64) string {
 		return "unknown"
 	}
 	return humanize.Bytes(uint64(n))
+}
+
+// count is a number, an int or int64, for people.
+func count(n any) (string, error) {
+	switch n := n.(type) {
+	case int:
+		return humanize.Comma(int64(n)), nil
+	case int64:
+		return humanize.Comma(n), nil
+	}
+	return "", fmt.Errorf("count: %T is no number", n)
 }
 
 func plural(n any, one, many string) string {

@@ -1,0 +1,44 @@
+// Package inside makes what readers of content need, an [extract.Source], of what
+// people have: a version in a repository, or a folder of iTunes.
+package inside
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/keepsake-backup/keepsake/extract"
+	"github.com/keepsake-backup/keepsake/itunesbackup"
+	"github.com/keepsake-backup/keepsake/snapshot"
+)
+
+// OfSnapshot looks into a version, which must be open as long as the source is used.
+// A sealed one has to be unlocked first.
+func OfSnapshot(ctx context.Context, p *snapshot.Snapshot) *extract.Source {
+	info, meta := p.Info(), p.Meta()
+	return &extract.Source{
+		FS:     p.FS(ctx),
+		Device: extract.Device{UDID: info.UDID, Name: info.Name, Product: meta.ProductType, IOS: meta.ProductVersion, Time: info.Time},
+		Zone:   time.Local,
+	}
+}
+
+// OfBackup looks into a folder of iTunes. An encrypted one has to be unlocked first.
+// fallback is when the backup was made, if the folder does not tell.
+func OfBackup(ctx context.Context, b *itunesbackup.Backup, fallback time.Time) (*extract.Source, error) {
+	fsys, err := b.FS(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("look inside: %w", err)
+	}
+	src := &extract.Source{FS: fsys, Zone: time.Local, Device: extract.Device{Time: fallback}}
+	// A folder without a readable Info.plist still has its files.
+	if info, err := b.InfoPlist(); err == nil {
+		src.Device = extract.Device{UDID: strings.ToUpper(info.UniqueIdentifier), Name: info.DeviceName, Product: info.ProductType,
+			IOS: info.ProductVersion, Time: info.LastBackupDate}
+		if src.Device.Time.IsZero() {
+			src.Device.Time = fallback
+		}
+	}
+	return src, nil
+}
