@@ -8,11 +8,14 @@ import (
 	"strings"
 
 	"github.com/keepsake-backup/keepsake/extract"
+	"github.com/keepsake-backup/keepsake/extract/photos"
 )
 
 // All gives a reader of each kind.
 func All() []extract.Extractor {
-	return []extract.Extractor{}
+	return []extract.Extractor{
+		photos.New(),
+	}
 }
 
 // Named gives the reader of the kind with a name; an unknown name is an error that

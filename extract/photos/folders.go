@@ -1,0 +1,194 @@
+package photos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/keepsake-backup/keepsake/extract"
+)
+
+// folders knows which files there are. Every folder is listed once; that takes less
+// than asking for each file, and some sources must look far to tell about one.
+type folders struct {
+	src  *extract.Source
+	rep  extract.Reporter
+	list map[string][]string // names in it, sorted; nil where there is no such folder
+	raws map[string]bool     // paths of raw files with a row of their own; nil = not known yet
+}
+
+func newFolders(src *extract.Source, rep extract.Reporter) *folders {
+	return &folders{src: src, rep: rep, list: map[string][]string{}}
+}
+
+// names lists a folder. A folder that cannot be listed is reported, and empty.
+func (f *folders) names(dir string) []string {
+	if names, ok := f.list[dir]; ok {
+		return names
+	}
+	var names []string
+	if fs.ValidPath(dir) {
+		entries, err := fs.ReadDir(f.src.FS, dir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			f.rep.Report(&extract.Problem{What: dir, Err: err})
+		}
+		names = make([]string, 0, len(entries))
+		for _, e := range entries {
+			names = append(names, e.Name())
+		}
+		slices.Sort(names)
+	}
+	f.list[dir] = names
+	return names
+}
+
+func (f *folders) has(dir, name string) bool {
+	_, ok := slices.BinarySearch(f.names(dir), name)
+	return ok
+}
+
+// first gives the path of the first of names that is in a folder.
+func (f *folders) first(dir string, names ...string) string {
+	for _, n := range names {
+		if f.has(dir, n) {
+			return path.Join(dir, n)
+		}
+	}
+	return ""
+}
+
+var errPath = errors.New("the library names a folder or file that is none")
+
+// assetFolder is where an asset's file lies; an error for what leads elsewhere.
+func assetFolder(folder, name string) (string, error) {
+	if folder == "" || name == "" || !fs.ValidPath(folder) || !fs.ValidPath(name) || strings.ContainsAny(name, "/\x00") || strings.Contains(folder, "\x00") {
+		return "", fmt.Errorf("%w: %.100q in %.100q", errPath, name, folder)
+	}
+	return path.Join(media, folder), nil
+}
+
+// locate fills in which files a photo of the library has.
+func (f *folders) locate(ctx context.Context, l *library, p *Photo) {
+	p.Availability = Missing
+	dir, err := assetFolder(p.folder, p.fileName)
+	if err != nil {
+		f.rep.Report(&extract.Problem{What: "photo " + p.Key, Err: err})
+		return
+	}
+	p.File = f.first(dir, p.fileName)
+	if p.Subtype == LivePhoto {
+		p.Live = f.first(dir, filmNames(p.fileName)...)
+	}
+	p.Sidecars = f.sidecars(dir, p.fileName)
+	p.Raw = f.raw(ctx, l, dir, p.fileName)
+	p.Edits = f.edits(p.folder, p.fileName)
+	p.Edited = p.Edited || len(p.Edits) > 0
+	switch {
+	case p.File != "":
+		p.Availability = Original
+	case f.has(path.Join(thumbnails, p.folder), p.fileName):
+		p.Availability = ThumbnailOnly
+	}
+}
+
+func base(name string) string { return strings.TrimSuffix(name, path.Ext(name)) }
+
+// filmNames are what the film of a Live Photo may be called.
+func filmNames(still string) []string {
+	b := base(still)
+	return []string{b + ".MOV", b + ".mov", b + ".MP4", b + ".mp4"}
+}
+
+// sidecars are IMG_0001.AAE, and IMG_O0001.AAE for what was done before.
+func (f *folders) sidecars(dir, name string) []string {
+	b := base(name)
+	names := []string{b + ".AAE", b + ".aae"}
+	if rest, ok := strings.CutPrefix(b, "IMG_"); ok {
+		names = append(names, "IMG_O"+rest+".AAE")
+	}
+	var list []string
+	for _, n := range names {
+		if f.has(dir, n) {
+			list = append(list, path.Join(dir, n))
+		}
+	}
+	return list
+}
+
+// raw is the camera's raw file beside a picture, where it is no asset of its own.
+func (f *folders) raw(ctx context.Context, l *library, dir, name string) string {
+	at := f.first(dir, base(name)+".DNG", base(name)+".dng")
+	if at == "" || strings.HasSuffix(at, "/"+name) {
+		return ""
+	}
+	if f.raws == nil {
+		f.raws = map[string]bool{}
+		if err := l.eachPath(ctx, " WHERE a.ZFILENAME LIKE '%.DNG'", func(dir, name string, _ bool) { f.raws[path.Join(dir, name)] = true }); err != nil {
+			f.rep.Report(&extract.Problem{What: "raw files in " + libraryDB, Err: err})
+		}
+	}
+	if f.raws[at] {
+		return ""
+	}
+	return at
+}
+
+// edits are what was made of an original, the whole picture first.
+func (f *folders) edits(folder, name string) []string {
+	at := path.Join(mutations, folder)
+	if !f.has(at, base(name)) {
+		return nil
+	}
+	at = path.Join(at, base(name), "Adjustments")
+	var whole, others []string
+	for _, n := range f.names(at) {
+		switch {
+		case kindOf(n) == "":
+		case strings.EqualFold(base(n), "FullSizeRender"):
+			whole = append(whole, path.Join(at, n))
+		default:
+			others = append(others, path.Join(at, n))
+		}
+	}
+	// The still before the film that belongs to it.
+	slices.SortStableFunc(whole, func(a, b string) int { return strings.Compare(kindOf(a), kindOf(b)) })
+	return append(whole, others...)
+}
+
+// thumbnail gives the small picture that the backup has, "" if none: 5005.JPG is the
+// larger one (content-schemas.md 2).
+func (f *folders) thumbnail(folder, name string) string {
+	dir, err := assetFolder(folder, name)
+	if err != nil {
+		return ""
+	}
+	return f.first(path.Join(thumbnails, strings.TrimPrefix(dir, media+"/"), name), "5005.JPG", "5003.JPG", "5005.jpg", "5003.jpg")
+}
+
+// eachPath gives the folder (in the Source) and name of every asset, and whether it is
+// a still to which a film may belong.
+func (l *library) eachPath(ctx context.Context, where string, give func(dir, name string, live bool)) error {
+	if where != "" && !l.db.Has(l.assets, "ZFILENAME") {
+		return nil
+	}
+	rows, err := l.db.QueryContext(ctx, fmt.Sprintf("SELECT %s, %s, %s FROM %s a%s", l.text(l.assets, "a", "ZDIRECTORY"), l.text(l.assets, "a", "ZFILENAME"),
+		l.db.Column(l.assets, "a", "ZKINDSUBTYPE"), l.assets, where))
+	if err != nil {
+		return l.db.Err(ctx, err)
+	}
+	defer rows.Close()
+	var c cells
+	for rows.Next() {
+		if err := rows.Scan(&c.folder, &c.name, &c.subtype); err != nil {
+			return l.db.Err(ctx, err)
+		}
+		if dir, err := assetFolder(c.folder.String, c.name.String); err == nil {
+			give(dir, c.name.String, subtypes[c.subtype.Int] == LivePhoto)
+		}
+	}
+	return l.db.Err(ctx, rows.Err())
+}

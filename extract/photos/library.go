@@ -1,0 +1,112 @@
+package photos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/keepsake-backup/keepsake/extract"
+	"github.com/keepsake-backup/keepsake/internal/sqlitefs"
+)
+
+// library is an open Photos.sqlite and what its schema is.
+type library struct {
+	db     *sqlitefs.DB
+	assets string // table of assets
+	edited string // column that tells of edits, "" if there is none
+	albums join   // asset, album
+	words  join   // additional attributes, keyword
+	faces  join   // asset, person
+}
+
+// join is a table that connects rows of two others; its zero value is none.
+type join struct{ table, left, right string }
+
+// errNoAssets is said of a database that is no photo library.
+var errNoAssets = fmt.Errorf("%w: it has no table of assets", sqlitefs.ErrDamaged)
+
+func isAbsent(err error) bool { return errors.Is(err, extract.ErrAbsent) }
+
+func openLibrary(ctx context.Context, src *extract.Source) (*library, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	db, err := src.Database(ctx, libraryDB)
+	if err != nil {
+		return nil, err
+	}
+	l := &library{db: db}
+	for _, t := range []string{"ZASSET", "ZGENERICASSET"} {
+		if db.Has(t, "Z_PK") {
+			l.assets = t
+			break
+		}
+	}
+	if l.assets == "" {
+		return nil, fmt.Errorf("read %s: %w", db.Name(), errNoAssets)
+	}
+	for _, c := range []string{"ZADJUSTMENTSSTATE", "ZHASADJUSTMENTS"} {
+		if db.Has(l.assets, c) {
+			l.edited = c
+			break
+		}
+	}
+	l.albums = findJoin(db, albumTable, "ASSETS", "ALBUMS")
+	l.words = findJoin(db, keywordTable, "ASSETATTRIBUTES", "KEYWORDS")
+	for _, c := range [][2]string{{"ZASSETFORFACE", "ZPERSONFORFACE"}, {"ZASSET", "ZPERSON"}} {
+		if db.Has("ZDETECTEDFACE", c[:]...) {
+			l.faces = join{"ZDETECTEDFACE", c[0], c[1]}
+			break
+		}
+	}
+	return l, nil
+}
+
+var (
+	albumTable   = regexp.MustCompile(`(?i)^Z_[0-9]+ASSETS$`)
+	keywordTable = regexp.MustCompile(`(?i)^Z_[0-9]+KEYWORDS$`)
+	entityColumn = regexp.MustCompile(`(?i)^Z_[0-9]+([A-Z]+)$`)
+)
+
+// findJoin finds the table of that name with one column for each of two ends; the
+// numbers in the names are those of entities and differ between versions
+// (content-schemas.md 2.1).
+func findJoin(db *sqlitefs.DB, name *regexp.Regexp, left, right string) join {
+	tables := db.Tables()
+	slices.Sort(tables)
+	for _, t := range tables {
+		if !name.MatchString(t) {
+			continue
+		}
+		j := join{table: t}
+		for _, c := range db.Columns(t) {
+			m := entityColumn.FindStringSubmatch(c)
+			switch {
+			case m == nil:
+			case strings.EqualFold(m[1], left):
+				j.left = c
+			case strings.EqualFold(m[1], right):
+				j.right = c
+			}
+		}
+		if j.left != "" && j.right != "" {
+			return j
+		}
+	}
+	return join{}
+}
+
+// text names a text column in a list of results, cut to a size that no honest
+// library comes near.
+func (l *library) text(table, alias string, columns ...string) string {
+	const most = 32 << 10
+	return fmt.Sprintf("substr(%s, 1, %d)", l.db.Column(table, alias, columns...), most)
+}
+
+// truth is a condition on a column of assets; a missing column is 0.
+func (l *library) truth(column, condition string) string {
+	return "coalesce(" + l.db.Column(l.assets, "a", column) + ", 0) " + condition
+}

@@ -1,0 +1,265 @@
+package photos
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/keepsake-backup/keepsake/extract"
+	"github.com/keepsake-backup/keepsake/internal/sqlitefs"
+)
+
+// portion is how many assets are read at once.
+const portion = 500
+
+// cells are the columns of one asset.
+type cells struct {
+	pk, kind, subtype, playback, width, height, orientation                        sqlitefs.Int
+	favourite, hidden, trashedState, visibility, pick, cloud, saved, edited, depth sqlitefs.Int
+	screenshot, attributes, originalSize, offset, iso                              sqlitefs.Int
+	seconds, created, added, modified, trashed, lat, long, accuracy                sqlitefs.Real
+	fNumber, shutter, focal                                                        sqlitefs.Real
+	uuid, folder, name, uti, burst                                                 sqlitefs.Text
+	original, zone, cameraTime, title, bundle, caption, maker, model, lens         sqlitefs.Text
+	masterName, moment                                                             sqlitefs.Text
+}
+
+// columns gives what is selected and where it goes, in the same order.
+func (l *library) columns(c *cells) (list []string, into []any) {
+	add := func(expression string, to any) { list, into = append(list, expression), append(into, to) }
+	asset := func(to any, columns ...string) { add(l.db.Column(l.assets, "a", columns...), to) }
+	text := func(to any, columns ...string) { add(l.text(l.assets, "a", columns...), to) }
+	more := func(to any, columns ...string) { add(l.db.Column("ZADDITIONALASSETATTRIBUTES", "x", columns...), to) }
+	moreText := func(to any, columns ...string) { add(l.text("ZADDITIONALASSETATTRIBUTES", "x", columns...), to) }
+	camera := func(to any, column string) { add(l.db.Column("ZEXTENDEDATTRIBUTES", "e", column), to) }
+	cameraText := func(to any, column string) { add(l.text("ZEXTENDEDATTRIBUTES", "e", column), to) }
+	asset(&c.pk, "Z_PK")
+	text(&c.uuid, "ZUUID")
+	text(&c.folder, "ZDIRECTORY")
+	text(&c.name, "ZFILENAME")
+	text(&c.uti, "ZUNIFORMTYPEIDENTIFIER")
+	text(&c.burst, "ZAVALANCHEUUID")
+	asset(&c.kind, "ZKIND")
+	asset(&c.subtype, "ZKINDSUBTYPE")
+	asset(&c.playback, "ZPLAYBACKSTYLE")
+	asset(&c.width, "ZWIDTH")
+	asset(&c.height, "ZHEIGHT")
+	asset(&c.orientation, "ZORIENTATION")
+	asset(&c.seconds, "ZDURATION")
+	asset(&c.created, "ZDATECREATED")
+	asset(&c.added, "ZADDEDDATE")
+	asset(&c.modified, "ZMODIFICATIONDATE")
+	asset(&c.trashed, "ZTRASHEDDATE")
+	asset(&c.lat, "ZLATITUDE")
+	asset(&c.long, "ZLONGITUDE")
+	asset(&c.favourite, "ZFAVORITE")
+	asset(&c.hidden, "ZHIDDEN")
+	asset(&c.trashedState, "ZTRASHEDSTATE")
+	asset(&c.visibility, "ZVISIBILITYSTATE")
+	asset(&c.pick, "ZAVALANCHEPICKTYPE")
+	asset(&c.cloud, "ZCLOUDLOCALSTATE")
+	asset(&c.saved, "ZSAVEDASSETTYPE")
+	asset(&c.depth, "ZDEPTHTYPE")
+	asset(&c.screenshot, "ZISDETECTEDSCREENSHOT")
+	asset(&c.attributes, "ZADDITIONALATTRIBUTES")
+	asset(&c.edited, l.edited)
+	moreText(&c.original, "ZORIGINALFILENAME")
+	moreText(&c.zone, "ZTIMEZONENAME")
+	moreText(&c.cameraTime, "ZEXIFTIMESTAMPSTRING")
+	moreText(&c.title, "ZTITLE")
+	moreText(&c.bundle, "ZIMPORTEDBYBUNDLEIDENTIFIER", "ZCREATORBUNDLEID")
+	more(&c.originalSize, "ZORIGINALFILESIZE")
+	more(&c.offset, "ZTIMEZONEOFFSET")
+	more(&c.accuracy, "ZGPSHORIZONTALACCURACY")
+	cameraText(&c.maker, "ZCAMERAMAKE")
+	cameraText(&c.model, "ZCAMERAMODEL")
+	cameraText(&c.lens, "ZLENSMODEL")
+	camera(&c.iso, "ZISO")
+	camera(&c.fNumber, "ZAPERTURE")
+	camera(&c.shutter, "ZSHUTTERSPEED")
+	camera(&c.focal, "ZFOCALLENGTH")
+	add(l.text("ZASSETDESCRIPTION", "d", "ZLONGDESCRIPTION"), &c.caption)
+	add(l.text("ZCLOUDMASTER", "c", "ZORIGINALFILENAME"), &c.masterName)
+	add(l.text("ZMOMENT", "m", "ZTITLE"), &c.moment)
+	return list, into
+}
+
+// from is the asset table with what its rows point at; what cannot be reached by a
+// column that is there is not joined, and its columns are NULL.
+func (l *library) from() string {
+	s := l.assets + " a"
+	reach := func(table, alias, owner, ownerTable, column string) {
+		switch {
+		case !l.db.Has(table, "Z_PK"):
+		case l.db.Has(ownerTable, column):
+			s += fmt.Sprintf(" LEFT JOIN %s %s ON %s.Z_PK = %s.%s", table, alias, alias, owner, column)
+		default:
+			s += fmt.Sprintf(" LEFT JOIN %s %s ON 0", table, alias)
+		}
+	}
+	reach("ZADDITIONALASSETATTRIBUTES", "x", "a", l.assets, "ZADDITIONALATTRIBUTES")
+	reach("ZEXTENDEDATTRIBUTES", "e", "a", l.assets, "ZEXTENDEDATTRIBUTES")
+	if l.db.Has("ZADDITIONALASSETATTRIBUTES", "Z_PK") {
+		reach("ZASSETDESCRIPTION", "d", "x", "ZADDITIONALASSETATTRIBUTES", "ZASSETDESCRIPTION")
+	} else {
+		reach("ZASSETDESCRIPTION", "d", "", "", "")
+	}
+	reach("ZCLOUDMASTER", "c", "a", l.assets, "ZMASTER")
+	reach("ZMOMENT", "m", "a", l.assets, "ZMOMENT")
+	return s
+}
+
+// read reads assets by their numbers, in that order. Those that cannot be read go to
+// rep; an error is that of ctx.
+func (l *library) read(ctx context.Context, pks []int64, rep extract.Reporter) ([]*Photo, error) {
+	found, err := l.readSome(ctx, pks)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		// One broken row spoils the portion: each for itself.
+		found = map[int64]*Photo{}
+		for _, pk := range pks {
+			one, err := l.readSome(ctx, []int64{pk})
+			if ctx.Err() != nil {
+				return nil, context.Cause(ctx)
+			}
+			if err != nil {
+				rep.Report(&extract.Problem{What: "photo " + strconv.FormatInt(pk, 10), Err: err})
+				continue
+			}
+			found[pk] = one[pk]
+		}
+	}
+	list := make([]*Photo, 0, len(pks))
+	for _, pk := range pks {
+		if p := found[pk]; p != nil {
+			list = append(list, p)
+		}
+	}
+	return list, nil
+}
+
+func (l *library) readSome(ctx context.Context, pks []int64) (map[int64]*Photo, error) {
+	var c cells
+	list, into := l.columns(&c)
+	rows, err := l.db.QueryContext(ctx, fmt.Sprintf("SELECT %s FROM %s WHERE a.Z_PK IN (%s)", strings.Join(list, ", "), l.from(), numbers(pks)))
+	if err != nil {
+		return nil, l.db.Err(ctx, err)
+	}
+	defer rows.Close()
+	found := make(map[int64]*Photo, len(pks))
+	for rows.Next() {
+		if err := rows.Scan(into...); err != nil {
+			return nil, l.db.Err(ctx, err)
+		}
+		found[c.pk.Int] = l.photo(&c)
+	}
+	return found, l.db.Err(ctx, rows.Err())
+}
+
+// photo makes a record of a row; what only the files and other tables tell is still
+// missing in it.
+func (l *library) photo(c *cells) *Photo {
+	p := &Photo{
+		table: tablePhotos, pk: c.pk.Int, attributes: c.attributes.Int, folder: c.folder.String, fileName: c.name.String,
+		Key: c.uuid.String, UUID: c.uuid.String, UTI: c.uti.String, Width: c.width.Int, Height: c.height.Int, Orientation: c.orientation.Int,
+		Seconds: c.seconds.Float, Size: max(c.originalSize.Int, 0), TimeZone: c.zone.String, CameraTime: c.cameraTime.String,
+		Added: extract.CocoaTime(c.added.Float), Modified: extract.CocoaTime(c.modified.Float), Trashed: extract.CocoaTime(c.trashed.Float),
+		Title: c.title.String, Caption: c.caption.String, ImportedBy: c.bundle.String, Favourite: c.favourite.Bool(), Hidden: c.hidden.Bool(),
+		Deleted: c.trashedState.Int == 1, Portrait: c.depth.Bool(), Unlisted: c.visibility.Bool(), InCloud: c.cloud.Int == 1 || c.saved.Int == 6, Shared: c.saved.Int == 4,
+		Place: c.place(), Camera: c.camera(),
+	}
+	if p.Key == "" {
+		p.Key = assetPrefix + strconv.FormatInt(p.pk, 10)
+	}
+	// content-schemas.md 2.1: ZADJUSTMENTSSTATE has 2 and 3 for edited, the column
+	// before it was a truth.
+	p.Edited = c.edited.Int >= 2 || c.edited.Int == 1 && strings.EqualFold(l.edited, "ZHASADJUSTMENTS")
+	for _, name := range []string{c.original.String, c.masterName.String, c.name.String, p.Key} {
+		if p.Name = name; name != "" {
+			break
+		}
+	}
+	p.Kind, p.Subtype = c.kinds()
+	if p.Subtype == "" {
+		p.SubtypeCode = c.subtype.Int
+	}
+	p.Taken, p.zoned = c.taken()
+	if c.burst.String != "" {
+		p.Burst = &Burst{ID: c.burst.String, Pick: c.pick.Int, Key: c.pick.Int&16 != 0}
+	}
+	return p
+}
+
+// subtypes are ZKINDSUBTYPE (content-schemas.md 2.2).
+var subtypes = map[int64]string{0: Still, 1: Panorama, 2: LivePhoto, 10: Screenshot, 100: Video, 101: SlowMotion, 102: TimeLapse, 103: ScreenRecording}
+
+const playsAnimated = 2
+
+func (c *cells) kinds() (kind, subtype string) {
+	kind = "photo"
+	if c.kind.Int == 1 || !c.kind.Valid && kindOf(c.name.String) == "video" {
+		kind = "video"
+	}
+	subtype = subtypes[c.subtype.Int]
+	switch {
+	case kind == "video" && c.subtype.Int == 0:
+		subtype = Video
+	case subtype != Still:
+	case c.playback.Int == playsAnimated:
+		subtype = Animated
+	case c.screenshot.Bool():
+		subtype = Screenshot
+	}
+	return kind, subtype
+}
+
+// taken is the moment of the picture in the zone that it was taken in.
+func (c *cells) taken() (at time.Time, zoned bool) {
+	const most = 18 * 3600
+	at = extract.CocoaTime(c.created.Float)
+	if at.IsZero() || !c.offset.Valid || c.offset.Int < -most || c.offset.Int > most {
+		return at, false
+	}
+	return at.In(time.FixedZone("", int(c.offset.Int))), true
+}
+
+// place is nil for the phone's "nowhere", -180/-180, and for what is not on Earth.
+func (c *cells) place() *Place {
+	lat, long := c.lat.Float, c.long.Float
+	if !c.lat.Valid || !c.long.Valid || math.Abs(lat) > 90 || math.Abs(long) > 180 {
+		return nil
+	}
+	return &Place{Latitude: lat, Longitude: long, Accuracy: max(c.accuracy.Float, 0), Name: c.moment.String}
+}
+
+func (c *cells) camera() *Camera {
+	k := Camera{Make: c.maker.String, Model: c.model.String, Lens: c.lens.String, ISO: c.iso.Int, FNumber: c.fNumber.Float, Shutter: c.shutter.Float, Focal: c.focal.Float}
+	if k == (Camera{}) {
+		return nil
+	}
+	return &k
+}
+
+// The endings of what lies in the folders of a camera roll.
+var (
+	stills = map[string]bool{".heic": true, ".heif": true, ".jpg": true, ".jpeg": true, ".png": true, ".gif": true, ".tif": true, ".tiff": true, ".webp": true,
+		".dng": true, ".bmp": true, ".avif": true, ".jxl": true, ".hif": true, ".raw": true, ".cr2": true, ".cr3": true, ".nef": true, ".arw": true, ".raf": true, ".orf": true, ".rw2": true}
+	films = map[string]bool{".mov": true, ".mp4": true, ".m4v": true, ".3gp": true, ".avi": true, ".mpg": true, ".mpeg": true}
+)
+
+// kindOf tells by a name's ending whether it is a photo or a video; "" is neither.
+func kindOf(name string) string {
+	switch ending := strings.ToLower(path.Ext(name)); {
+	case stills[ending]:
+		return "photo"
+	case films[ending]:
+		return "video"
+	}
+	return ""
+}
