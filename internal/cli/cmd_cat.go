@@ -21,10 +21,14 @@ import (
 var catTypes = map[string]backend.FileType{"index": backend.IndexFile, "snapshot": backend.SnapshotFile, "key": backend.KeyFile, "pack": backend.PackFile, "lock": backend.LockFile}
 
 func newCat(a *app) *cobra.Command {
-	return a.repositoryCommand(&cobra.Command{
-		Use:   "cat config|index|snapshot|key|pack|blob|tree|lock [ID]",
-		Short: "Show an object of a repository as it is",
-		Long: `Show an object of a repository: its config, an index, snapshot, lock or folder (tree) as JSON, a key
+	var in contentFlags
+	var filter snapshotFilter
+	c := &cobra.Command{
+		Use:   "cat (SNAPSHOT PATH | --folder DIR PATH | OBJECT [ID])",
+		Short: "Show a file of a backup, or an object of a repository, as it is",
+		Long: `Show a file of a snapshot, or of the backup in an iTunes folder, as "keepsake dump" does.
+
+Or show an object of a repository. OBJECT is config, index, snapshot, key, pack, blob, tree or lock: its config, an index, snapshot, lock or folder (tree) as JSON, a key
 file as it lies there, a blob (piece of a file) decrypted, a pack as it is stored.
 
 ID is the beginning of one; for a blob or a tree all 64 digits, except that "cat tree" also takes a snapshot:
@@ -32,13 +36,22 @@ its ID, or latest, and a path behind a colon.
 
 The master key, which restic can show, is never shown: whoever has it can read everything, for ever, whatever
 passwords are changed.`,
-		Example: `  keepsake cat config -r /mnt/disk/phone
+		Example: `  keepsake cat latest /00008101-000A1B2C3D4E001E/HomeDomain/Library/Preferences/com.apple.springboard.plist
+  keepsake cat config -r /mnt/disk/phone
   keepsake cat snapshot latest
   keepsake cat tree latest:/00008101-000A1B2C3D4E001E
   keepsake cat blob 0c3ef8…  > piece`,
 		Args:        cobra.ArbitraryArgs,
 		Annotations: exits(repositoryExits),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case in.folder != "" && len(args) != 1:
+				return usageOf(cmd, errors.New("cat --folder: say which path"))
+			case in.folder != "":
+				return a.dumpOfFolder(cmd, &in, args)
+			case len(args) == 2 && !isObject(args[0]):
+				return a.dumpOfSnapshot(cmd, &filter, args)
+			}
 			if err := checkCat(cmd, args); err != nil {
 				return err
 			}
@@ -46,7 +59,16 @@ passwords are changed.`,
 				return a.cat(ctx, s, args[0], args[1:])
 			})
 		},
-	})
+	}
+	in.addFlags(c)
+	return a.repositoryCommand(c)
+}
+
+// isObject tells whether cat takes a word for an object of a repository, rather than
+// for the beginning of a snapshot's ID.
+func isObject(word string) bool {
+	_, isFile := catTypes[word]
+	return isFile || slices.Contains([]string{"masterkey", "config", "blob", "tree"}, word)
 }
 
 // catWish: what names a snapshot tells which repository of a location is meant.
@@ -62,12 +84,12 @@ func checkCat(cmd *cobra.Command, args []string) error {
 		return usageOf(cmd, errors.New("cat: say what"))
 	}
 	want := 1
-	switch _, isFile := catTypes[args[0]]; {
+	switch {
 	case args[0] == "masterkey":
 		return &usageError{errors.New("cat masterkey: it is never shown"), "whoever has it can read everything, whatever passwords are changed; to open the repository elsewhere, give it another password: keepsake key add"}
 	case args[0] == "config":
 		want = 0
-	case !isFile && args[0] != "blob" && args[0] != "tree":
+	case !isObject(args[0]):
 		return usageOf(cmd, fmt.Errorf("cat: %q is none of config, index, snapshot, key, pack, blob, tree, lock", args[0]))
 	}
 	if len(args) != 1+want {

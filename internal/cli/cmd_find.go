@@ -25,12 +25,14 @@ type findFlags struct {
 
 func newFind(a *app) *cobra.Command {
 	var f findFlags
+	var in contentFlags
 	c := &cobra.Command{
 		Use:   "find PATTERN…",
 		Short: "Find files in snapshots",
 		Long: `Find files and folders by their names in all snapshots, in those that the flags choose, or in those named
 with --snapshot, newest first. A pattern without a slash is about names (IMG_0042.*), one with a slash about
-paths (/home/*/mail, DCIM/**/*.MOV). What is below a folder that matches, matches too.`,
+paths (/home/*/mail, DCIM/**/*.MOV). What is below a folder that matches, matches too. With --folder they are
+looked for in the backup in an iTunes folder.`,
 		Example: `  keepsake find IMG_0042.HEIC
   keepsake find '*.sqlite' --snapshot latest --long
   keepsake find invoice* -i --newest 2026-12-31 --oldest 2026-01-01`,
@@ -41,7 +43,21 @@ paths (/home/*/mail, DCIM/**/*.MOV). What is below a folder that matches, matche
 			return nil
 		},
 		Annotations: exits(repositoryExits),
-		RunE:        func(cmd *cobra.Command, args []string) error { return a.find(cmd, args, f) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if in.folder == "" {
+				return a.find(cmd, args, f)
+			}
+			patterns, oldest, newest, err := f.parse(cmd, args)
+			if err == nil {
+				_, _, err = in.take(cmd, a, args)
+			}
+			if err != nil {
+				return err
+			}
+			return a.withContent(cmd, &in, "", func(ctx context.Context, c *content) error {
+				return a.findFolder(ctx, c, patterns, oldest, newest, f.long)
+			})
+		},
 	}
 	flags := c.Flags()
 	flags.StringArrayVarP(&f.snapshots, "snapshot", "s", nil, "only in the snapshot whose `ID` begins so (may be repeated)")
@@ -50,6 +66,7 @@ paths (/home/*/mail, DCIM/**/*.MOV). What is below a folder that matches, matche
 	flags.StringVarP(&f.oldest, "oldest", "O", "", "only what was changed at `TIME` or later")
 	flags.StringVarP(&f.newest, "newest", "N", "", "only what was changed at `TIME` or earlier")
 	f.filter.addFlags(c, true)
+	in.addFlags(c)
 	return a.repositoryCommand(c)
 }
 
@@ -74,12 +91,17 @@ func (f findFlags) times() (oldest, newest time.Time, err error) {
 	return oldest, newest, nil
 }
 
-func (a *app) find(cmd *cobra.Command, texts []string, f findFlags) error {
-	patterns, err := pathpattern.Parse(texts, f.ignoreCase)
-	if err != nil {
-		return usageOf(cmd, fmt.Errorf("find: %w", err))
+// parse takes what is typed.
+func (f findFlags) parse(cmd *cobra.Command, texts []string) (patterns pathpattern.List, oldest, newest time.Time, err error) {
+	if patterns, err = pathpattern.Parse(texts, f.ignoreCase); err != nil {
+		return patterns, oldest, newest, usageOf(cmd, fmt.Errorf("find: %w", err))
 	}
-	oldest, newest, err := f.times()
+	oldest, newest, err = f.times()
+	return patterns, oldest, newest, err
+}
+
+func (a *app) find(cmd *cobra.Command, texts []string, f findFlags) error {
+	patterns, oldest, newest, err := f.parse(cmd, texts)
 	if err != nil {
 		return err
 	}

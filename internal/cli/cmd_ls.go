@@ -21,21 +21,30 @@ type lsFlags struct {
 
 func newLs(a *app) *cobra.Command {
 	var f lsFlags
+	var in contentFlags
 	c := &cobra.Command{
-		Use:   "ls SNAPSHOT [PATH…]",
+		Use:   "ls (SNAPSHOT | --folder DIR) [PATH…]",
 		Short: "List the files of a snapshot",
 		Long: `List the files of a snapshot: all of them, or what is in the folders PATH, with --recursive also what is
-below. SNAPSHOT is the beginning of an ID, or "latest".`,
+below. SNAPSHOT is the beginning of an ID, or "latest". With --folder it is the backup in an iTunes folder.`,
 		Example: `  keepsake ls latest
-  keepsake ls latest -l /00008101-000A1B2C3D4E001E/CameraRollDomain/Media/DCIM`,
+  keepsake ls latest -l /00008101-000A1B2C3D4E001E/CameraRollDomain/Media/DCIM
+  keepsake ls --folder ~/Backups /CameraRollDomain/Media/DCIM`,
 		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
+			if len(args) == 0 && in.folder == "" {
 				return &usageError{errors.New("ls: no snapshot given"), "say which: the beginning of its ID, or latest"}
 			}
 			return nil
 		},
 		Annotations: exits(repositoryExits),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if in.folder != "" {
+				_, paths, err := in.take(cmd, a, args)
+				if err != nil {
+					return err
+				}
+				return a.withContent(cmd, &in, "", func(ctx context.Context, c *content) error { return a.lsFolder(ctx, c, paths, f) })
+			}
 			return a.withSessions(cmd, wish{snapshots: args[:1]}, repository.Shared, func(ctx context.Context, s *repository.Session) error {
 				return a.ls(ctx, s, args[0], args[1:], f)
 			})
@@ -44,6 +53,7 @@ below. SNAPSHOT is the beginning of an ID, or "latest".`,
 	c.Flags().BoolVarP(&f.long, "long", "l", false, "with mode, owner, group, size and time")
 	c.Flags().BoolVar(&f.recursive, "recursive", false, "also what is below the folders")
 	f.filter.addFlags(c, true)
+	in.addFlags(c)
 	return a.repositoryCommand(c)
 }
 

@@ -56,7 +56,7 @@ virtual ctl" lets it live, erases it or unplugs it.`,
 	flags.StringVar(&f.cfg.Dir, "state", "", "the `DIR` that keeps the phone; made if missing")
 	flags.StringVar(&f.cfg.Listen, "listen", "127.0.0.1:0", "the `ADDRESS` of its usbmuxd socket; port 0 takes a free one")
 	flags.Uint64Var(&f.cfg.Seed, "seed", 1, "what its identity and contents come from")
-	flags.StringVar(&f.cfg.Profile, "profile", "small", "how much a new phone holds: `SIZE` is tiny, small (100 MB), typical (3 GB) or huge")
+	flags.StringVar(&f.cfg.Profile, "profile", "small", "how much a new phone holds: `SIZE` is tiny, small (100 MB), typical (3 GB), album (100,000 pictures) or huge")
 	flags.BoolVar(&f.cfg.Empty, "empty", false, "a new phone holds no files")
 	flags.StringVar(&f.cfg.IOS, "ios", "", "`VERSION` of iOS, such as 18.6")
 	flags.StringVar(&f.cfg.DeviceName, "name", "", "`NAME` of the phone")
