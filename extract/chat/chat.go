@@ -113,6 +113,8 @@ type Attachment struct {
 	Folder  bool   `json:"folder,omitempty"`
 	Sticker bool   `json:"sticker,omitempty"`
 	Caption string `json:"caption,omitempty"`
+	// Content is the file itself where the app keeps it in its database: a vCard.
+	Content string `json:"content,omitempty"`
 	// File is where an export has put it, relative to the export's folder.
 	File string `json:"file,omitempty"`
 }

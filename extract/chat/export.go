@@ -65,7 +65,7 @@ func Export(ctx context.Context, store Store, src *extract.Source, o extract.Exp
 	if err != nil {
 		return err
 	}
-	folders := folderNames(conversations)
+	folders := Folders(conversations)
 	var first error
 	var done []listed
 	for i, c := range conversations {
@@ -258,9 +258,9 @@ func (d *draft) Write(p []byte) (int, error) {
 
 func (d *draft) stamp() string { return hex.EncodeToString(d.sum.Sum(nil)[:16]) }
 
-// folderNames gives each conversation a folder: its title, and what tells it from
-// others of the same title, as long as it is the same in every run.
-func folderNames(list []Conversation) []string {
+// Folders gives each conversation the name of a folder: its title, and what tells it
+// from others of the same title, as long as it is the same in every run.
+func Folders(list []Conversation) []string {
 	kinds := []func(Conversation) string{
 		func(c Conversation) string { return c.Title },
 		func(c Conversation) string {

@@ -2,8 +2,11 @@ package chat
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path"
 	"strings"
@@ -26,11 +29,13 @@ func (e *exporter) attach(ctx context.Context, folder string, m *Message) error 
 	}
 	for i := range m.Attachments {
 		a := &m.Attachments[i]
-		if a.Path == "" {
+		if a.Path == "" && a.Content == "" {
 			continue
 		}
 		var err error
-		if a.Folder {
+		if a.Path == "" {
+			a.File, err = e.putContent(ctx, folder, m, i)
+		} else if a.Folder {
 			err = e.putFolder(ctx, folder, m, a)
 		} else {
 			a.File, err = e.putFile(ctx, []string{folder, "media", fileName(*a)}, a.Path, m)
@@ -68,6 +73,15 @@ func (e *exporter) putFile(ctx context.Context, place []string, from string, m *
 		f.ModTime = info.ModTime()
 	}
 	p, err := e.out.Put(ctx, f, outtree.Copy(e.src.FS, from))
+	return p.Path, err
+}
+
+// putContent writes a file that the app keeps in its database.
+func (e *exporter) putContent(ctx context.Context, folder string, m *Message, i int) (string, error) {
+	a := m.Attachments[i]
+	sum := sha256.Sum256([]byte(a.Content))
+	f := outtree.File{Path: []string{e.info.Title, folder, "media", fileName(a)}, Key: fmt.Sprintf("%s/media/%s/%d", e.info.Kind, m.Key, i), Stamp: hex.EncodeToString(sum[:16]), ModTime: m.Time}
+	p, err := e.out.Put(ctx, f, func(w io.Writer) error { _, err := io.WriteString(w, a.Content); return err })
 	return p.Path, err
 }
 

@@ -49,10 +49,17 @@ func (e *exporter) text(w io.Writer, c Conversation, each func(func(*Message) er
 	return errors.Join(err, p.err)
 }
 
+// maxNamed people of a conversation are named in its head.
+const maxNamed = 40
+
 // headline says what conversation it is, below its title.
 func headline(c Conversation) string {
 	var names []string
-	for _, who := range c.People {
+	for i, who := range c.People {
+		if i == maxNamed {
+			names = append(names, fmt.Sprintf("%d more", len(c.People)-i))
+			break
+		}
 		if who.Name != "" && who.Name != who.Address && who.Address != "" {
 			names = append(names, who.Name+" ("+who.Address+")")
 		} else {
@@ -159,7 +166,7 @@ func (a Attachment) line() string {
 	switch {
 	case a.File != "":
 		s += "media/" + a.File[strings.LastIndexByte(a.File, '/')+1:]
-	case a.Path == "":
+	case a.Path == "" && a.Content == "":
 		s += a.title() + ", not in this backup"
 	default:
 		s += a.title()

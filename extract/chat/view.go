@@ -187,7 +187,7 @@ func (a Attachment) block(place string) block {
 		b.Label = "sticker"
 	}
 	switch {
-	case a.Path == "":
+	case a.Path == "" && a.Content == "":
 		b.Kind = "missing"
 	case a.File == "", a.Folder:
 	default:

@@ -9,12 +9,14 @@ import (
 
 	"github.com/keepsake-backup/keepsake/extract"
 	"github.com/keepsake-backup/keepsake/extract/photos"
+	"github.com/keepsake-backup/keepsake/extract/whatsapp"
 )
 
 // All gives a reader of each kind.
 func All() []extract.Extractor {
 	return []extract.Extractor{
 		photos.New(),
+		whatsapp.New(),
 	}
 }
 
