@@ -230,14 +230,14 @@ func TestReleases(t *testing.T) {
 		{"13.7", "60", false, "0|0|0", "0|0|0"},
 		{"16.3", "60", false, "0|0|0", "0|0|0"},
 		{"17.5.1", "60", true, "1|0|0", "1|0|0"},
-		{"18.5", "63", true, "1|1|0", "1|1|0"},
+		{"19.5", "63", true, "1|1|0", "1|1|0"},
 		{"26.0", "63", true, "1|1|1", "1|1|1"},
 	} {
 		t.Run(c.ios, func(t *testing.T) {
 			dir := sharedPhone(t, c.ios)
 			checkIntegrity(t, dir)
-			if n := len(databases(t, dir)); n != 18 {
-				t.Errorf("%d databases, want 18: %v", n, databases(t, dir))
+			if n := len(databases(t, dir)); n != 19 {
+				t.Errorf("%d databases, want 19: %v", n, databases(t, dir))
 			}
 			for rel, group := range map[string]bool{
 				"MediaDomain/Media/Recordings/CloudRecordings.db":                    false,
@@ -356,8 +356,8 @@ func TestCoreDataStores(t *testing.T) {
 			n++
 		}
 	}
-	if n != 9 {
-		t.Errorf("%d Core Data stores, want 9", n)
+	if n != 10 {
+		t.Errorf("%d Core Data stores, want 10", n)
 	}
 }
 

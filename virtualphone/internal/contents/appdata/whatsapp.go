@@ -15,7 +15,11 @@ const (
 	waText, waImage, waVideo, waAudio, waContact, waLocation = 0, 1, 2, 3, 4, 5
 	waGroupEvent, waLink, waDocument, waSystem               = 6, 7, 8, 10
 	waGIF, waDeleted, waSticker, waPoll                      = 11, 14, 15, 46
+	waOnce, waFuture                                         = 38, 66 // seen once; of a version to come
 )
+
+// Events of a group (ZGROUPEVENTTYPE).
+const waRenamed, waLeft, waCreated = 1, 3, 12
 
 var whatsAppEntities = []entity{{name: "WABlackListItem"}, {name: "WAChatExtension", optional: true}, {name: "WAChatProperties"}, {name: "WAChatPushConfig"},
 	{name: "WAChatSession"}, {name: "WAGroupInfo"}, {name: "WAGroupMember"}, {name: "WAGroupMembersChange"}, {name: "WAMediaItem"}, {name: "WAMessage"},
@@ -66,6 +70,9 @@ func createWhatsApp(ctx context.Context, w *world) error {
 		return err
 	}
 	if err := createWhatsAppContacts(ctx, w, r); err != nil {
+		return err
+	}
+	if err := createWhatsAppLIDs(ctx, w, r); err != nil {
 		return err
 	}
 	return createWhatsAppCalls(ctx, w, r)
@@ -144,13 +151,17 @@ func (b *waBook) fill(n int, when span) {
 			x := b.r.Float64()
 			c = b.chats[int(x*x*float64(len(b.chats)))]
 		}
-		b.message(c, waKindOf(i, media), at)
+		kind := waKindOf(i, media)
+		for kind == waGroupEvent && c.kind != waGroup {
+			c = pick(b.r, b.chats)
+		}
+		b.message(c, kind, at)
 	}
 }
 
 // waKindOf chooses the kind of the i-th message.
 func waKindOf(i, media int) int {
-	rare := map[int]int{1: waSystem, 3: waContact, 5: waLocation, 7: waLink, 9: waDeleted, 11: waSticker, 13: waPoll, 15: waGroupEvent, 17: waDocument, 19: waVideo, 21: waGIF, 23: waAudio, 25: waImage}
+	rare := map[int]int{1: waSystem, 3: waContact, 5: waLocation, 7: waLink, 9: waDeleted, 11: waSticker, 13: waPoll, 15: waGroupEvent, 17: waDocument, 19: waVideo, 21: waGIF, 23: waAudio, 25: waImage, 27: waOnce, 29: waFuture, 31: waGroupEvent, 33: waGroupEvent}
 	if kind, ok := rare[i%400]; ok {
 		return kind
 	}
@@ -179,6 +190,9 @@ func (b *waBook) message(c *waChat, kind int, at time.Time) {
 	stanza := fmt.Sprintf("3A%X", r.bytes(9))
 	from, to, member := any(c.jid), any(nil), any(nil)
 	sender := c.jid
+	if kind == waSystem || kind == waGroupEvent {
+		to = b.w.me.jid()
+	}
 	if fromMe {
 		from, to, sender = nil, c.jid, b.w.me.jid()
 	} else if c.kind == waGroup && kind != waGroupEvent && kind != waSystem {
@@ -186,6 +200,9 @@ func (b *waBook) message(c *waChat, kind int, at time.Time) {
 		member, sender = m.pk, m.jid
 	}
 	text, event := b.textOf(kind)
+	if event == waLeft {
+		member = pick(r, c.members).pk
+	}
 	media := b.media(c, pk, kind, stanza, sender, at)
 	section := any(nil)
 	if media != nil && kind != waText {
@@ -196,7 +213,7 @@ func (b *waBook) message(c *waChat, kind int, at time.Time) {
 		"ZMESSAGEERRORSTATUS", 0, "ZMESSAGESTATUS", 8*flag(kind != waSystem && kind != waGroupEvent), "ZMESSAGETYPE", kind, "ZSORT", c.sort, "ZSPOTLIGHTSTATUS", -32768,
 		"ZSTARRED", flag(pk%50 == 7), "ZCHATSESSION", c.pk, "ZGROUPMEMBER", member, "ZMEDIAITEM", media, "ZMESSAGEINFO", info, "ZMESSAGEDATE", cocoa(at),
 		"ZSENTDATE", cocoa(at)+0.5, "ZFROMJID", from, "ZTOJID", to, "ZMEDIASECTIONID", section, "ZPUSHNAME", waPushName(b.w.me.jid(), fromMe, at), "ZSTANZAID", stanza, "ZTEXT", text)
-	b.m.insertAs(b.d, "ZWAMESSAGEINFO", "WAMessageInfo", info, "ZMESSAGE", pk, "ZRECEIPTINFO", orBlob(b.receipt(fromMe, pk, at)))
+	b.m.insertAs(b.d, "ZWAMESSAGEINFO", "WAMessageInfo", info, "ZMESSAGE", pk, "ZRECEIPTINFO", orBlob(b.receipt(c, fromMe, pk, at)))
 	if kind == waLink {
 		b.m.insert(b.d, "ZWAMESSAGEDATAITEM", "WAMessageDataItem", "ZINDEX", 0, "ZOWNSTHUMBNAIL", 0, "ZTYPE", 1, "ZMESSAGE", pk, "ZDATE", cocoa(at), "ZCHATJID", c.jid,
 			"ZCONTENT1", "https://www.example.com/walks/ridge", "ZMATCHEDTEXT", "https://www.example.com/walks/ridge", "ZSENDERJID", sender, "ZTITLE", "The ridge walk",
@@ -217,7 +234,13 @@ func (b *waBook) textOf(kind int) (text any, event int) {
 	case waSystem:
 		return nil, 2
 	case waGroupEvent:
-		return nil, 12
+		switch b.r.IntN(3) {
+		case 0:
+			return "Choir and cake", waRenamed
+		case 1:
+			return nil, waLeft
+		}
+		return nil, waCreated
 	case waPoll:
 		return "Which day suits?", 0
 	}
@@ -236,11 +259,12 @@ func waPushName(me string, fromMe bool, at time.Time) string {
 	return base64.StdEncoding.EncodeToString(p)
 }
 
-// receipt is ZRECEIPTINFO. Sent messages say who got them: {2 {1 number, 4, 5
-// seconds, 10 {1, 2}}}; a number is 81 and its digits as nibbles, F at the end.
-// Some received ones have a reaction: {4: 2, 7 {2 {1 stanza, 2 emoji, 3 Unix
-// milliseconds, 6: 1}}}.
-func (b *waBook) receipt(fromMe bool, pk int, at time.Time) []byte {
+// receipt is ZRECEIPTINFO. Sent messages say when they were sent and who got them:
+// {2 {1 number, 4 and 5 seconds until it was delivered and read, 10 {1, 2}}, 2 {1 own
+// number}, 3 Unix time, 4: 2}; a number is 81 and its digits as nibbles, F at the end.
+// Some received ones have reactions: {4: 2, 7 {1 {1 stanza, 2 JID, 3 emoji} of others,
+// 2 {1 stanza, 2 emoji, 3 Unix milliseconds, 4: 1} the owner's}}.
+func (b *waBook) receipt(c *waChat, fromMe bool, pk int, at time.Time) []byte {
 	var p pb
 	switch {
 	case fromMe:
@@ -250,14 +274,24 @@ func (b *waBook) receipt(fromMe bool, pk int, at time.Time) []byte {
 			p.varint(5, uint64(b.r.between(0, 40)))
 			p.message(10, func(p *pb) { p.varint(1, 0); p.varint(2, 2) })
 		})
+		p.message(2, func(p *pb) { p.bytes(1, waNumber(b.w.me.phone())) })
+		p.varint(3, uint64(at.Unix()))
+		p.varint(4, 2)
 	case pk%6 == 0:
 		p.varint(4, 2)
 		p.message(7, func(p *pb) {
+			if len(c.members) > 0 {
+				p.message(1, func(p *pb) {
+					p.str(1, fmt.Sprintf("3A%X", b.r.bytes(9)))
+					p.str(2, pick(b.r, c.members).jid)
+					p.str(3, "🙏")
+				})
+			}
 			p.message(2, func(p *pb) {
 				p.str(1, fmt.Sprintf("3A%X", b.r.bytes(9)))
 				p.str(2, pick(b.r, []string{"👍", "❤️", "😂"}))
 				p.varint(3, uint64(at.Add(time.Minute).UnixMilli()))
-				p.varint(6, 1)
+				p.varint(4, 1)
 			})
 		})
 	default:

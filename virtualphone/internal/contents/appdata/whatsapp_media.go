@@ -30,7 +30,7 @@ func (b *waBook) media(c *waChat, message, kind int, stanza, sender string, at t
 		if message%9 != 0 || message == 1 {
 			return nil
 		}
-		return item("ZFILESIZE", 0, "ZMOVIEDURATION", 0, "ZASPECTRATIO", 0.0, "ZLATITUDE", 0.0, "ZLONGITUDE", 0.0, "ZMETADATA", b.quote(stanza, sender, message))
+		return item("ZFILESIZE", 0, "ZMOVIEDURATION", 0, "ZASPECTRATIO", 0.0, "ZLATITUDE", 0.0, "ZLONGITUDE", 0.0, "ZMETADATA", b.quote(c, stanza, sender, message))
 	case waContact:
 		p := pick(b.r, b.w.people)
 		pk := item("ZFILESIZE", 0, "ZMOVIEDURATION", 0, "ZVCARDNAME", p.name(), "ZVCARDSTRING", string(contactFile(p).data))
@@ -41,7 +41,7 @@ func (b *waBook) media(c *waChat, message, kind int, stanza, sender string, at t
 		b.write(rel+".thumb", b.art.jpegs[0], at)
 		return item("ZFILESIZE", 0, "ZMOVIEDURATION", 0, "ZASPECTRATIO", 0.0, "ZLATITUDE", 35.6+b.r.Float64(), "ZLONGITUDE", -78.8-b.r.Float64(),
 			"ZMEDIAURLDATE", distantPast, "ZXMPPTHUMBPATH", rel+".thumb")
-	case waImage, waVideo, waAudio, waDocument, waGIF, waSticker:
+	case waImage, waVideo, waAudio, waDocument, waGIF, waSticker, waOnce:
 		return item(b.file(c, b.waFileOf(kind), at)...)
 	}
 	return nil
@@ -58,7 +58,7 @@ func (b *waBook) file(c *waChat, f waFile, at time.Time) []any {
 	key.varint(3, uint64(at.Unix()))
 	key.varint(4, 0)
 	url := fmt.Sprintf("/v/t62.7118-24/%d_n.enc?ccb=11-4", b.r.Int64N(1<<40))
-	meta.str(34, url)
+	meta.str(4, url)
 	if f.seconds > 60 {
 		meta.varint(17, 3) // forwarded
 		meta.str(21, b.w.people[0].jid())
@@ -87,6 +87,8 @@ func (b *waBook) waFileOf(kind int) waFile {
 		return waFile{ext: ".opus", mime: "audio/ogg; codecs=opus", data: silentOpus(r, r.between(1, 20)), seconds: 5, noThumb: true}
 	case waDocument:
 		return waFile{ext: ".pdf", mime: "application/pdf", data: smallPDF(r, size), title: "Minutes.pdf", noThumb: true}
+	case waOnce: // what was seen is gone
+		return waFile{ext: ".jpg", mime: "image/jpeg", data: []byte{0}, evicted: true, noThumb: true}
 	case waSticker:
 		return waFile{ext: ".webp", mime: "image/webp", data: smallWebP, width: 1, height: 1, noThumb: true}
 	}
@@ -107,8 +109,8 @@ func (b *waBook) write(rel string, data []byte, at time.Time) {
 }
 
 // quote is the ZMETADATA of a reply: {5 stanza, 6 author, 19 {1 text}}.
-func (b *waBook) quote(stanza, sender string, message int) []byte {
-	quoted := b.d.text("SELECT ZSTANZAID FROM ZWAMESSAGE WHERE Z_PK=?", message-1)
+func (b *waBook) quote(c *waChat, stanza, sender string, message int) []byte {
+	quoted := b.d.text("SELECT ZSTANZAID FROM ZWAMESSAGE WHERE ZCHATSESSION=? AND Z_PK<? ORDER BY Z_PK DESC LIMIT 1", c.pk, message)
 	if quoted == "" {
 		quoted = stanza
 	}

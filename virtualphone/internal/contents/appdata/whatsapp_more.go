@@ -3,6 +3,7 @@ package appdata
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -21,6 +22,21 @@ func createWhatsAppContacts(ctx context.Context, w *world, r *rng) error {
 				"ZABOUTTIMESTAMP", cocoa(w.begin()), "ZABOUTTEXT", "Out in the "+pick(r, places), "ZFULLNAME", p.name(), "ZGIVENNAME", p.first,
 				"ZHIGHLIGHTEDNAME", p.last, "ZIDENTIFIER", p.guid, "ZLOCALIZEDPHONENUMBER", displayNumber(p.phone(), 1), "ZPHONENUMBER", displayNumber(p.phone(), p.index),
 				"ZPHONENUMBERLABEL", "mobile", "ZSECTIONTITLE", sortSection(p.last), "ZWHATSAPPID", id)
+		}
+		m.writeTables(d, r, metadata{})
+	})
+}
+
+// createWhatsAppLIDs writes whose opaque numbers the app knows: of one in two.
+func createWhatsAppLIDs(ctx context.Context, w *world, r *rng) error {
+	f := dbFile{path: w.path(whatsAppDomain, "LID.sqlite"), autoVacuum: 2, mtime: w.now.Add(-11 * time.Hour)}
+	return build(ctx, f, func(d *db) {
+		d.schema("whatsapplid.sql")
+		m := newModel(r, []entity{{name: "WAZAccount"}, {name: "WAZDevice", optional: true}})
+		for _, p := range w.people {
+			if p.index%4 == 0 {
+				m.insert(d, "ZWAZACCOUNT", "WAZAccount", "ZCREATEDAT", cocoa(w.begin()), "ZIDENTIFIER", p.lid, "ZPHONENUMBER", strings.TrimPrefix(p.phone(), "+"))
+			}
 		}
 		m.writeTables(d, r, metadata{})
 	})
