@@ -151,12 +151,13 @@ type indexView struct {
 }
 
 type indexLine struct {
-	Title, Detail, Initials, Link string
-	Color                         int
-	Count                         int
-	Last, LastDay                 string
-	Pages                         []indexPage
-	Archived, Deleted             bool
+	Title, Initials, Link string
+	Head                  headView
+	Color                 int
+	Count                 int
+	Last, LastDay         string
+	Pages                 []indexPage
+	Archived, Deleted     bool
 }
 
 type indexPage struct {
@@ -176,7 +177,7 @@ func (e *exporter) index(ctx context.Context, done []listed) error {
 	zone := e.src.Local()
 	for _, c := range done {
 		l := indexLine{Title: c.Title, Initials: initials(c.Title), Color: color(c.Key), Link: outtree.Link(place, c.pages[0].path), Archived: c.Archived, Deleted: c.Deleted}
-		l.Detail = headline(c.Conversation)
+		l.Head = headOf(c.Conversation)
 		if !c.Last.IsZero() {
 			l.Last, l.LastDay = c.Last.In(zone).Format(datetime), c.Last.In(zone).Format("2 January 2006")
 		}

@@ -54,26 +54,22 @@ const maxNamed = 40
 
 // headline says what conversation it is, below its title.
 func headline(c Conversation) string {
+	h := headOf(c)
 	var names []string
-	for i, who := range c.People {
-		if i == maxNamed {
-			names = append(names, fmt.Sprintf("%d more", len(c.People)-i))
-			break
-		}
+	for _, who := range h.People {
 		if who.Name != "" && who.Name != who.Address && who.Address != "" {
 			names = append(names, who.Name+" ("+who.Address+")")
 		} else {
 			names = append(names, who.Label())
 		}
 	}
-	s := c.App
-	if c.Service != "" && c.Service != c.App {
-		s += " (" + c.Service + ")"
+	if h.More > 0 {
+		names = append(names, fmt.Sprintf("%d more", h.More))
 	}
-	if len(names) > 0 && !(len(names) == 1 && names[0] == c.Title) {
-		s += ", with " + strings.Join(names, ", ")
+	if len(names) > 0 {
+		return h.App + ", with " + strings.Join(names, ", ")
 	}
-	return s
+	return h.App
 }
 
 // marks are what a message is beside what it says.
@@ -143,8 +139,10 @@ func (m *Message) stateLine() string {
 		return "took this message back"
 	case m.Kind == KindUnknown:
 		return strings.TrimSpace("what this message says could not be read " + parens(m.Raw))
-	case m.Kind == KindApp && m.App != "" && m.Link == "":
+	case m.Kind == KindApp && m.Link == "" && strings.Contains(m.App, "."):
 		return "from the app " + m.App
+	case m.Kind == KindApp && m.Link == "":
+		return m.App
 	case m.Kind == KindSystem && m.Text == "":
 		return strings.TrimSpace("something happened " + parens(m.Raw))
 	}

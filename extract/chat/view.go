@@ -17,12 +17,34 @@ const datetime = "2006-01-02T15:04:05-07:00"
 
 // pageView is what a page shows.
 type pageView struct {
-	Title, Headline, Device           string
+	Title, Device                     string
+	Head                              headView
 	App                               string
 	Number                            int
 	IndexLink, PreviousLink, NextLink string
 	Days                              []dayView
 	Broken                            string
+}
+
+// headView says what conversation it is, below its title.
+type headView struct {
+	App    string
+	People []Person
+	More   int // people that are not named
+}
+
+func headOf(c Conversation) headView {
+	h := headView{App: c.App, People: c.People}
+	if c.Service != "" && c.Service != c.App {
+		h.App += " (" + c.Service + ")"
+	}
+	if len(c.People) == 1 && c.People[0] == (Person{Address: c.Title}) {
+		h.People = nil // the title has said it
+	}
+	if n := len(h.People); n > maxNamed {
+		h.People, h.More = h.People[:maxNamed], n-maxNamed
+	}
+	return h
 }
 
 type dayView struct {
@@ -90,7 +112,7 @@ type block struct {
 
 // view makes what a page shows.
 func (p *pager) view(c Conversation, messages []*Message, place string) *pageView {
-	v := &pageView{Title: c.Title, Headline: headline(c), Device: p.src.Device.Name, App: c.App}
+	v := &pageView{Title: c.Title, Head: headOf(c), Device: p.src.Device.Name, App: c.App}
 	here := make(map[string]bool, len(messages))
 	for _, m := range messages {
 		here[m.Key] = true
