@@ -61,7 +61,7 @@ func newRoot(a *app) *cobra.Command {
 		newKey(a), newUnlock(a), newRepair(a), newCat(a))
 	add(groupRepository, newExport(a), newImport(a), newUnseal(a))
 	add(groupRepository, newBackupDir(a), newRestoreFiles(a), newLs(a), newFind(a), newDiff(a), newDump(a), newMount(a))
-	add(groupDevelopment, newDemo(a), newServeREST(a), newVirtual(a))
+	add(groupDevelopment, newDemo(a), newServeREST(a), newServeWebDAV(a), newVirtual(a))
 	root.SetHelpCommandGroupID(groupDevelopment)
 	root.SetCompletionCommandGroupID(groupDevelopment)
 
