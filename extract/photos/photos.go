@@ -28,7 +28,9 @@ type Reader struct{ small *thumbnail.Maker }
 func New() *Reader { return &Reader{thumbnail.New()} }
 
 var (
-	_ extract.Extractor = (*Reader)(nil)
+	_ extract.Exporter  = (*Reader)(nil)
+	_ extract.Previewer = (*Reader)(nil)
+	_ extract.Filer     = (*Reader)(nil)
 )
 
 var columns = []string{"Name", "Taken", "Kind", "Albums", "Caption", "Keywords", "People", "Latitude", "Longitude", "Camera", "Favourite", "Hidden", "Deleted",

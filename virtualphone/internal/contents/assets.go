@@ -20,39 +20,45 @@ const (
 	film
 	slowMotion
 	screenRecording
+	panorama
+	timeLapse
+	animation
 )
 
 // asset is one picture or film of the photo library.
 type asset struct {
-	pk        int // Z_PK
-	number    int // of the camera's name for it
-	uuid      string
-	folder    string // ZDIRECTORY, below Media
-	name      string // ZFILENAME
-	kind      assetKind
-	taken     time.Time // UTC
-	added     time.Time
-	place     int // index into places, -1 none
-	camera    string
-	iso       int
-	size      int   // bytes of the original; a wish until it is written
-	liveSize  int   // bytes of the film beside a Live Photo
-	large     int64 // length of a sparse film
-	width     int
-	height    int
-	favourite bool
-	hidden    bool
-	trashed   bool
-	edited    bool
-	portrait  bool
-	aae       bool // has a sidecar with adjustments
-	cloudOnly bool // the original is in iCloud
-	burst     string
-	burstPick int
-	album     int // 1-based index into albumTitles, 0 none
-	caption   string
-	keyword   string
-	modified  time.Time
+	pk         int // Z_PK
+	number     int // of the camera's name for it
+	uuid       string
+	folder     string // ZDIRECTORY, below Media
+	name       string // ZFILENAME
+	kind       assetKind
+	taken      time.Time // UTC
+	added      time.Time
+	place      int // index into places, -1 none
+	camera     string
+	iso        int
+	size       int   // bytes of the original; a wish until it is written
+	liveSize   int   // bytes of the film beside a Live Photo
+	large      int64 // length of a sparse film
+	width      int
+	height     int
+	favourite  bool
+	hidden     bool
+	trashed    bool
+	edited     bool
+	portrait   bool
+	aae        bool // has a sidecar with adjustments
+	cloudOnly  bool // the original is in iCloud
+	bare       bool // and there is no preview either
+	burst      string
+	burstPick  int
+	album      int    // 1-based index into albumTitles, 0 none
+	everyAlbum bool   // is in all of them
+	imported   string // its name where it came from; "" it is the camera's
+	caption    string
+	keyword    string
+	modified   time.Time
 }
 
 func (a *asset) base() string { return strings.TrimSuffix(a.name, path.Ext(a.name)) }
@@ -63,6 +69,7 @@ func (a *asset) live() string { return a.base() + ".MOV" }
 // extensions of the kinds.
 var extensions = map[assetKind]string{
 	stillHEIC: ".HEIC", stillJPEG: ".JPG", livePhoto: ".HEIC", screenshot: ".PNG", film: ".MOV", slowMotion: ".MOV", screenRecording: ".MP4",
+	panorama: ".JPG", timeLapse: ".MOV", animation: ".GIF",
 }
 
 // planAssets invents the library: first one of everything that a reader must
@@ -120,6 +127,15 @@ var specials = []func(*asset){
 	func(a *asset) { a.kind = screenRecording },
 	func(a *asset) { a.kind, a.album = stillHEIC, 1 },
 	func(a *asset) { a.kind, a.album, a.place = stillHEIC, 2, 6 },
+	func(a *asset) { a.kind = panorama },
+	func(a *asset) { a.kind = timeLapse },
+	func(a *asset) { a.kind = animation },
+	func(a *asset) { a.kind, a.edited, a.favourite = livePhoto, true, true },
+	func(a *asset) {
+		a.kind, a.cloudOnly, a.bare, a.folder = livePhoto, true, true, "PhotoData/CPLAssets/group12"
+	},
+	func(a *asset) { a.kind, a.everyAlbum = stillJPEG, true },
+	func(a *asset) { a.kind, a.imported = stillJPEG, "שלום 🌊 / fête: 100%.jpeg" },
 }
 
 // newAsset invents number n of the camera roll.
@@ -135,7 +151,7 @@ func (t *tree) newAsset(c *chance, n int, kind assetKind, taken time.Time, still
 // finish derives from the kind what depends on it.
 func (t *tree) finish(a *asset, c *chance, still int) {
 	if a.name == "" || !strings.HasPrefix(a.folder, "DCIM/101APPLE") {
-		a.name = a.originalName()
+		a.name = a.cameraName()
 	}
 	if strings.HasPrefix(a.folder, "PhotoData/CPLAssets") {
 		a.name = a.uuid + extensions[a.kind]
@@ -154,9 +170,13 @@ func (t *tree) finish(a *asset, c *chance, still int) {
 	switch a.kind {
 	case stillJPEG:
 		a.width, a.height, size = 400, 300, size*13/10
+	case panorama:
+		a.width, a.height, size = 800, 200, size*2
+	case animation:
+		a.width, a.height, a.place, a.camera = 60, 45, -1, ""
 	case screenshot:
 		a.width, a.height, size, a.place, a.camera = 234, 506, size*4/10, -1, ""
-	case film, slowMotion, screenRecording:
+	case film, slowMotion, screenRecording, timeLapse:
 		a.width, a.height, size = picture.FilmWidth, picture.FilmHeight, size*6
 	}
 	a.size = size
@@ -197,7 +217,7 @@ func (t *tree) writeAsset(a *asset) {
 		a.size = len(data)
 		t.fileAt(roll, at, data, a.added)
 	}
-	if a.kind == livePhoto {
+	if a.kind == livePhoto && !a.cloudOnly {
 		data, err := picture.Film(c.IntN(picture.FilmTemplates), a.facts(), a.size*13/10, c.noise)
 		t.fail("make", roll, at, err)
 		a.liveSize = len(data)
@@ -208,6 +228,9 @@ func (t *tree) writeAsset(a *asset) {
 	}
 	if a.edited {
 		t.writeEdit(a)
+	}
+	if a.bare {
+		return
 	}
 	preview, err := picture.JPEG(picture.Draw(c.Rand, 120, 90), picture.Facts{Taken: a.taken, Model: a.camera}, min(a.size/3, c.between(10<<10, 40<<10)), c.noise)
 	t.fail("make", roll, at, err)
@@ -227,8 +250,10 @@ func (t *tree) original(a *asset, c *chance) []byte {
 	var data []byte
 	var err error
 	switch a.kind {
-	case stillJPEG:
+	case stillJPEG, panorama:
 		data, err = picture.JPEG(picture.Draw(c.Rand, a.width, a.height), a.facts(), a.size, c.noise)
+	case animation:
+		data, err = picture.GIF(c.Rand, a.width, a.height)
 	case screenshot:
 		data, err = picture.PNG(picture.Screen(c.Rand, a.width, a.height), a.size, c.noise)
 	case stillHEIC, livePhoto:
@@ -247,6 +272,22 @@ func (t *tree) writeEdit(a *asset) {
 	t.fail("make", a.folder, a.name, err)
 	t.fileAt(roll, editFolder(a)+"/FullSizeRender.jpg", data, a.modified)
 	t.fileAt(roll, editFolder(a)+"/Adjustments.plist", t.adjustments(a), a.modified)
+	if a.kind == livePhoto {
+		film, err := picture.Film(c.IntN(picture.FilmTemplates), a.facts(), 0, c.noise)
+		t.fail("make", a.folder, a.name, err)
+		t.fileAt(roll, editFolder(a)+"/FullSizeRender.mov", film, a.modified)
+	}
+}
+
+// stray writes a picture that a program has left among those of the camera, and of
+// which the library knows nothing.
+func (t *tree) stray() {
+	const at = "Media/DCIM/102SHOTS/SHOT0001.JPG"
+	c := t.chance("stray")
+	taken := t.now.Add(-40 * 24 * time.Hour)
+	data, err := picture.JPEG(picture.Draw(c.Rand, 200, 150), picture.Facts{Taken: taken}, 0, c.noise)
+	t.fail("make", roll, at, err)
+	t.fileAt(roll, at, data, taken)
 }
 
 // adjustments is the recipe of an edit, as in a sidecar.

@@ -34,6 +34,7 @@ func (t *tree) photos(p plan, r release) []*asset {
 		t.writeAsset(a)
 	}
 	t.photoLibrary(r, assets)
+	t.stray()
 	for _, name := range []string{"3307", "3324", "4531"} {
 		t.noise(roll, "Media/PhotoData/Thumbnails/"+name+".ithmb", 64*len(assets))
 	}

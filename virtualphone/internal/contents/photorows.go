@@ -22,6 +22,9 @@ var assetTraits = map[assetKind]traits{
 	film:            {1, 100, 4, "com.apple.quicktime-movie", 1, 2},
 	slowMotion:      {1, 101, 4, "com.apple.quicktime-movie", 1, 2},
 	screenRecording: {1, 103, 4, "public.mpeg-4", 8, 2},
+	panorama:        {0, 1, 1, "public.jpeg", 1, 0},
+	timeLapse:       {1, 102, 4, "com.apple.quicktime-movie", 1, 2},
+	animation:       {0, 0, 2, "com.compuserve.gif", 3, 0},
 }
 
 // addAsset writes the rows of one asset.
@@ -56,8 +59,11 @@ func (db *database) addAsset(m photoModel, a *asset) {
 	if a.keyword != "" && m.keyword > 0 {
 		db.insert("Z_1KEYWORDS", cols{"Z_1ASSETATTRIBUTES", a.pk, fmt.Sprintf("Z_%dKEYWORDS", m.keyword), 1})
 	}
-	if a.album > 0 {
-		db.insert(m.albumAssets(), cols{fmt.Sprintf("Z_%dALBUMS", m.album), firstAlbumPK + a.album - 1, fmt.Sprintf("Z_%dASSETS", m.asset), a.pk,
+	for i := range albumTitles {
+		if a.album != i+1 && !a.everyAlbum {
+			continue
+		}
+		db.insert(m.albumAssets(), cols{fmt.Sprintf("Z_%dALBUMS", m.album), firstAlbumPK + i, fmt.Sprintf("Z_%dASSETS", m.asset), a.pk,
 			fmt.Sprintf("Z_FOK_%dASSETS", m.asset), a.pk * 1024})
 	}
 	if m.since(12) {
@@ -67,6 +73,14 @@ func (db *database) addAsset(m photoModel, a *asset) {
 
 // originalName is the camera's name, even where iCloud Photos gave another.
 func (a *asset) originalName() string {
+	if a.imported != "" {
+		return a.imported
+	}
+	return a.cameraName()
+}
+
+// cameraName is the name that the phone gives.
+func (a *asset) cameraName() string {
 	return fmt.Sprintf("IMG_%04d%s", a.number%10000, extensions[a.kind])
 }
 
@@ -78,6 +92,9 @@ func (db *database) addAssetRow(m photoModel, a *asset, lat, long float64) {
 	if a.edited {
 		adjusted = map[string]int{"ZADJUSTMENTSSTATE": 2}[m.adjustment]
 		adjusted = max(adjusted, 1)
+		if adjusted == 2 && a.kind == livePhoto {
+			adjusted = 3
+		}
 	}
 	row := cols{"Z_PK", a.pk, "Z_ENT", m.asset, "Z_OPT", 3, "ZUUID", a.uuid, "ZDIRECTORY", a.folder, "ZFILENAME", a.name, "ZKIND", k.kind, "ZKINDSUBTYPE", k.subtype,
 		"ZPLAYBACKSTYLE", k.playback, "ZUNIFORMTYPEIDENTIFIER", k.uti, "ZWIDTH", a.width, "ZHEIGHT", a.height, "ZORIENTATION", 1, "ZDURATION", k.seconds,

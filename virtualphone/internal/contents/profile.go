@@ -42,7 +42,7 @@ type plan struct {
 }
 
 var plans = map[Profile]plan{
-	Tiny:    {assets: 22, still: 16 << 10, settings: 10, apps: 2, systemApps: 4, plugins: 2, appFiles: 5, fileSize: 700, songs: 3, words: 1, scale: 0},
+	Tiny:    {assets: 29, still: 16 << 10, settings: 10, apps: 2, systemApps: 4, plugins: 2, appFiles: 5, fileSize: 700, songs: 3, words: 1, scale: 0},
 	Small:   {assets: 90, still: 350 << 10, settings: 350, apps: 20, systemApps: 30, plugins: 60, appFiles: 78, fileSize: 6 << 10, songs: 20, words: 4, scale: 1},
 	Typical: {assets: 1500, still: 800 << 10, settings: 350, apps: 60, systemApps: 45, plugins: 500, appFiles: 525, fileSize: 14 << 10, songs: 200, words: 12, scale: 2},
 	Album:   {assets: 100_000, still: 1 << 10, settings: 10, apps: 2, systemApps: 4, plugins: 2, appFiles: 5, fileSize: 700, songs: 3, words: 1, scale: 0},

@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"hash/crc32"
 	"image"
+	"image/color/palette"
+	"image/draw"
+	"image/gif"
 	"image/jpeg"
 	"image/png"
 	"math/rand/v2"
@@ -56,6 +59,22 @@ func PNG(img image.Image, size int, noise *rand.ChaCha8) ([]byte, error) {
 	out = appendNoise(out, n, noise)
 	out = binary.BigEndian.AppendUint32(out, crc32.ChecksumIEEE(out[from:]))
 	return append(out, end...), nil
+}
+
+// GIF paints an animation of two pictures.
+func GIF(r *rand.Rand, width, height int) ([]byte, error) {
+	var out bytes.Buffer
+	all := &gif.GIF{}
+	for range 2 {
+		img := Draw(r, width, height)
+		frame := image.NewPaletted(img.Bounds(), palette.Plan9)
+		draw.Draw(frame, frame.Bounds(), img, image.Point{}, draw.Src)
+		all.Image, all.Delay = append(all.Image, frame), append(all.Delay, 50)
+	}
+	if err := gif.EncodeAll(&out, all); err != nil {
+		return nil, fmt.Errorf("encode GIF: %w", err)
+	}
+	return out.Bytes(), nil
 }
 
 func appendNoise(out []byte, n int, noise *rand.ChaCha8) []byte {
