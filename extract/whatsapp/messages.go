@@ -155,6 +155,14 @@ func (b *book) order(q extract.Query) string {
 	switch {
 	case q.Group != "" && b.db.Has("ZWAMESSAGE", "ZSORT"):
 		by = append(by, "m.ZSORT"+down)
+	case b.undated:
+		date := func(column string) string {
+			if !b.db.Has("ZWAMESSAGE", column) {
+				return "NULL"
+			}
+			return fmt.Sprintf("CASE WHEN typeof(m.%s) IN ('integer', 'real') AND m.%[1]s < 63113904000 AND m.%[1]s > -3061152000 AND m.%[1]s != 0 THEN m.%[1]s END", column)
+		}
+		by = append(by, "coalesce("+date("ZMESSAGEDATE")+", "+date("ZSENTDATE")+")"+down)
 	case b.db.Has("ZWAMESSAGE", "ZMESSAGEDATE"):
 		by = append(by, "m.ZMESSAGEDATE"+down)
 	}

@@ -63,6 +63,13 @@ func (b *book) readNames(ctx context.Context) (*directory, error) {
 	if err := d.pairs(b.db, "ZWAPROFILEPUSHNAME", "ZJID", "ZPUSHNAME", "Z_PK", func(jid, name string) { d.push[jid] = name }); err != nil {
 		return nil, err
 	}
+	if err := d.pairs(b.db, "ZWACHATSESSION", "ZCONTACTJID", "ZPARTNERNAME", "Z_PK", func(jid, name string) {
+		if d.partners[jid] == "" && onlyDigits(name) == "" && isPerson(jid) {
+			d.partners[jid] = name
+		}
+	}); err != nil {
+		return nil, err
+	}
 	return d, b.readOwn(ctx, d)
 }
 

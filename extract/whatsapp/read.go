@@ -52,7 +52,7 @@ func (r *reading) end() error {
 		if len(r.failed) > 0 {
 			return r.failed[0]
 		}
-		if r.q.Table == "" || !r.other() {
+		if !r.other() {
 			return absent()
 		}
 	}
@@ -62,8 +62,8 @@ func (r *reading) end() error {
 	return nil
 }
 
-// other tells whether there is a store of the table that was not asked for: then there
-// are no records of this one, which is another thing than no WhatsApp.
+// other tells whether there is any store: then there are no records of those that were
+// asked for, which is another thing than no WhatsApp.
 func (r *reading) other() bool {
 	for _, c := range containers {
 		for _, name := range append(slices.Clone(c.chats), c.domain+"/CallHistory.sqlite") {

@@ -46,6 +46,9 @@ func (b *book) load(ctx context.Context) error {
 	if b.byStanza, err = b.quick(ctx, "ZWAMESSAGE", "ZSTANZAID"); err != nil {
 		return err
 	}
+	if b.undated, err = b.hasUndated(ctx); err != nil {
+		return err
+	}
 	if b.links, err = b.quick(ctx, "ZWAMESSAGEDATAITEM", "ZMESSAGE"); err != nil {
 		return err
 	}
@@ -68,6 +71,23 @@ func (b *book) quick(ctx context.Context, table, column string) (bool, error) {
 		err = b.db.QueryRowContext(ctx, fmt.Sprintf("SELECT count(*) FROM (SELECT 1 FROM %s LIMIT 5000)", table)).Scan(&few)
 	}
 	return indexes > 0 || few < 5000, b.db.Err(ctx, err)
+}
+
+// hasUndated tells whether there are messages whose date is none, which would stand
+// in the wrong place if they were sorted by it. With the app's own index on dates it
+// is found out at once.
+func (b *book) hasUndated(ctx context.Context) (bool, error) {
+	if !b.db.Has("ZWAMESSAGE", "ZMESSAGEDATE") {
+		return false, nil
+	}
+	for _, where := range []string{">= 63113904000", "<= -3061152000", "= 0", "IS NULL"} { // text and blobs are more than any number
+		var n int
+		err := b.db.QueryRowContext(ctx, "SELECT count(*) FROM (SELECT 1 FROM ZWAMESSAGE WHERE ZMESSAGEDATE "+where+" LIMIT 1)").Scan(&n)
+		if err != nil || n > 0 {
+			return n > 0, b.db.Err(ctx, err)
+		}
+	}
+	return false, nil
 }
 
 // counts are the numbers of messages by session, 0 standing for none.
@@ -118,9 +138,6 @@ func (b *book) readSessions(ctx context.Context, counts map[int64]int) error {
 		keys[s.Key] = true
 		b.byPK[s.pk] = s
 		list = append(list, s)
-		if s.kind == typePrivate && s.Title != "" && onlyDigits(s.Title) == "" {
-			b.dir.partners[s.jid] = s.Title
-		}
 	}
 	if err := b.db.Err(ctx, errors.Join(rows.Err(), rows.Close())); err != nil {
 		return err
