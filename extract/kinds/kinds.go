@@ -9,6 +9,7 @@ import (
 
 	"github.com/keepsake-backup/keepsake/extract"
 	"github.com/keepsake-backup/keepsake/extract/photos"
+	"github.com/keepsake-backup/keepsake/extract/voicememos"
 	"github.com/keepsake-backup/keepsake/extract/whatsapp"
 )
 
@@ -16,6 +17,7 @@ import (
 func All() []extract.Extractor {
 	return []extract.Extractor{
 		photos.New(),
+		voicememos.New(),
 		whatsapp.New(),
 	}
 }
