@@ -70,7 +70,7 @@ func (s *opened) each(ctx context.Context, p part, ids string, of func(sqlitefs.
 }
 
 func (s *opened) parts(ctx context.Context) []part {
-	return []part{s.people(ctx), s.rules(), s.exceptions(), s.alarms(), s.attachments(), s.conferences(), s.categories()}
+	return []part{s.people(ctx), s.rules(), s.exceptions(), s.alarms(), s.attachments(), s.conferences(), s.categories(), s.detached()}
 }
 
 // Participant.entity_type: 7 is a guest, 8 the host.
@@ -163,7 +163,8 @@ func (s *opened) rules() part {
 			}
 			until := moment(end, e.Start.Zone, e.AllDay)
 			until.Floating = e.Start.Floating
-			e.Rules = append(e.Rules, makeRule(frequency.Int, interval.Int, count.Int, week.Int, months.Int, until, e.Start, specifier.String))
+			e.Rules = append(e.Rules, Recurrence{Frequency: frequency.Int, Interval: interval.Int,
+				Count: count.Int, WeekStart: week.Int, Months: months.Int, Specifier: specifier.String, Until: until}.Rule(e.Start))
 			return nil
 		}}
 }
@@ -288,4 +289,20 @@ func (s *opened) categories() part {
 		return nil
 	}
 	return p
+}
+
+// detached are the occurrences of a series that have a row of their own.
+func (s *opened) detached() part {
+	return part{what: "occurrences", table: "CalendarItem", owner: "orig_item_id", columns: s.db.Column("CalendarItem", "p", "orig_date"),
+		take: func(scan func(...any) error, of func(sqlitefs.Int) *Event) error {
+			var owner sqlitefs.Int
+			var date sqlitefs.Real
+			if err := scan(&owner, &date); err != nil {
+				return err
+			}
+			if e := of(owner); len(e.detached) < maxEach {
+				e.detached = append(e.detached, moment(date, e.Start.Zone, e.AllDay).Time)
+			}
+			return nil
+		}}
 }

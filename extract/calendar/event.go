@@ -44,9 +44,9 @@ type Event struct {
 	Created     time.Time     `json:"created,omitzero"`
 	Modified    time.Time     `json:"modified,omitzero"`
 
-	row, series int64 // ROWIDs
-	seriesUID   string
-	phantom     bool // stands for a series of which the phone knows single occurrences only
+	row, series int64       // ROWIDs
+	detached    []time.Time // occurrences that have an event of their own
+	phantom     bool        // stands for a series of which the phone knows single occurrences only
 	when        time.Time
 	sequence    int64
 }

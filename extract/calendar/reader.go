@@ -54,7 +54,7 @@ func (*Reader) Read(ctx context.Context, src *extract.Source, q extract.Query, o
 	if err != nil {
 		return err
 	}
-	return extract.Done(s.read(ctx, q, out))
+	return extract.Done(s.read(ctx, q, "", out))
 }
 
 // opened is a database with what its events need to know.
@@ -133,13 +133,17 @@ func (s *opened) where(ctx context.Context, q extract.Query) (condition string, 
 	return condition, true, nil
 }
 
-func (s *opened) read(ctx context.Context, q extract.Query, out extract.Emitter) error {
+// read gives the events that q chooses and that fulfil a further condition.
+func (s *opened) read(ctx context.Context, q extract.Query, further string, out extract.Emitter) error {
 	if err := s.loadTwice(ctx); err != nil {
 		return err
 	}
 	condition, ok, err := s.where(ctx, q)
 	if err != nil || !ok {
 		return err
+	}
+	if further != "" {
+		condition += " AND " + further
 	}
 	query := "SELECT " + s.list() + " FROM CalendarItem i" + s.joins() + " WHERE " + condition + " ORDER BY " + s.order(q.Newest)
 	if q.Limit > 0 || q.Skip > 0 {

@@ -124,25 +124,33 @@ func months(bits int64, start ical.Moment) []int {
 	return list
 }
 
-// makeRule puts a row of Recurrence together. end is a moment of the sort that start is.
-func makeRule(frequency, interval, count, weekStart, monthBits int64, end, start ical.Moment, specifier string) ical.Rule {
-	r := ical.Rule{Frequency: frequencies[frequency], Until: end}
+// Recurrence is a row of the table of that name. Zero is none.
+type Recurrence struct {
+	Frequency, Interval, Count, WeekStart int64
+	Months                                int64 // by_month_months
+	Specifier                             string
+	Until                                 ical.Moment // of the sort that the start is
+}
+
+// Rule puts a row into words, for something that starts at start.
+func (row Recurrence) Rule(start ical.Moment) ical.Rule {
+	r := ical.Rule{Frequency: frequencies[row.Frequency], Until: row.Until}
 	var rest []string
 	if r.Frequency == "" {
-		rest = append(rest, fmt.Sprintf("frequency=%d", frequency))
+		rest = append(rest, fmt.Sprintf("frequency=%d", row.Frequency))
 	}
-	if interval > 0 && interval < 1<<16 {
-		r.Interval = int(interval)
+	if row.Interval > 0 && row.Interval < 1<<16 {
+		r.Interval = int(row.Interval)
 	}
-	if count > 0 && count < 1<<31 {
-		r.Count = int(count)
+	if row.Count > 0 && row.Count < 1<<31 {
+		r.Count = int(row.Count)
 	}
-	if unknown := parseSpecifier(specifier, &r); unknown != "" {
+	if unknown := parseSpecifier(row.Specifier, &r); unknown != "" {
 		rest = append(rest, unknown)
 	}
-	r.ByMonth = months(monthBits, start)
-	if r.Frequency == ical.Weekly && r.Interval > 1 && weekStart >= 1 && weekStart <= 7 {
-		r.WeekStart = ical.Weekdays[weekStart-1]
+	r.ByMonth = months(row.Months, start)
+	if r.Frequency == ical.Weekly && r.Interval > 1 && row.WeekStart >= 1 && row.WeekStart <= 7 {
+		r.WeekStart = ical.Weekdays[row.WeekStart-1]
 	}
 	if dropped := r.Fit(); len(dropped) > 0 {
 		rest = append(rest, dropped...)

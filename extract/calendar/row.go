@@ -90,8 +90,8 @@ func (s *opened) scan(rows *sql.Rows) (*Event, error) {
 		zone, day := startZone.String, e.AllDay
 		if master.Valid {
 			zone, day = masterZone.String, masterAllDay.Bool()
-			e.seriesUID = firstOf(masterUID.String, masterUUID.String, fmt.Sprintf("row-%d", e.series))
-			e.Series = s.key(e.seriesUID, sqlitefs.Real{}, masterUUID.String, e.series)
+			uid := firstOf(masterUID.String, masterUUID.String, fmt.Sprintf("row-%d", e.series))
+			e.Series = s.key(uid, sqlitefs.Real{}, masterUUID.String, e.series)
 		}
 		e.Occurrence = moment(occurrence, zone, day)
 	}
@@ -222,6 +222,9 @@ func (s *opened) eachIdentity(ctx context.Context, f func(row int64, uid string,
 
 // loadTwice finds the keys that several rows would have.
 func (s *opened) loadTwice(ctx context.Context) error {
+	if s.twice != nil {
+		return nil
+	}
 	seen := map[string]bool{}
 	s.twice = map[string]bool{}
 	note := func(key string) {

@@ -108,32 +108,44 @@ type change struct {
 func writeZone(w *Writer, name string, zone *time.Location, since time.Time) {
 	w.Begin("VTIMEZONE")
 	w.Line("TZID", name)
-	first, changes := changesOf(zone, since)
-	observances := append([]observance{{changes: []change{first}}}, group(changes)...)
-	for _, o := range observances {
+	for _, o := range group(changesOf(zone, since)) {
 		o.write(w)
 	}
 	w.End("VTIMEZONE")
 }
 
-// changesOf lists what a zone does from since on; first is how it is then.
-func changesOf(zone *time.Location, since time.Time) (first change, rest []change) {
+// changesOf lists what a zone does from since on: first the change to how it is then.
+func changesOf(zone *time.Location, since time.Time) []change {
 	at := since.In(zone)
 	start, end := at.ZoneBounds()
 	abbreviation, offset := at.Zone()
-	first = change{wall: time.Date(1601, 1, 1, 0, 0, 0, 0, time.UTC), from: offset, to: offset, name: abbreviation, daylight: at.IsDST()}
+	first := change{wall: time.Date(1601, 1, 1, 0, 0, 0, 0, time.UTC), from: offset, to: offset, name: abbreviation, daylight: at.IsDST()}
 	if !start.IsZero() {
 		_, before := start.Add(-time.Second).Zone()
 		first.from, first.wall = before, asUTC(start, before)
 	}
+	list := []change{first}
 	for !end.IsZero() && end.Year() <= lastYear {
 		to, offsetTo := end.Zone()
 		if _, from := end.Add(-time.Second).Zone(); from != offsetTo || end.IsDST() != end.Add(-time.Second).IsDST() {
-			rest = append(rest, change{wall: asUTC(end, from), from: from, to: offsetTo, name: to, daylight: end.IsDST()})
+			list = append(list, change{wall: asUTC(end, from), from: from, to: offsetTo, name: to, daylight: end.IsDST()})
 		}
-		_, end = end.ZoneBounds()
+		end = boundAfter(end)
 	}
-	return first, rest
+	return list
+}
+
+// boundAfter is where the next stretch of a zone ends, after the one that ends at t; the
+// zero time when there is none. Beyond the list of a zone the time package also gives
+// ends of years, at which nothing changes, and those of some leap years again and again.
+func boundAfter(t time.Time) time.Time {
+	for step := range 72 {
+		_, end := t.Add(time.Duration(step) * time.Hour).ZoneBounds()
+		if end.IsZero() || end.After(t) {
+			return end
+		}
+	}
+	return time.Time{}
 }
 
 // asUTC is the wall clock at an instant for an offset.
