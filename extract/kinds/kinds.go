@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/keepsake-backup/keepsake/extract"
+	"github.com/keepsake-backup/keepsake/extract/notes"
 	"github.com/keepsake-backup/keepsake/extract/photos"
 	"github.com/keepsake-backup/keepsake/extract/voicememos"
 	"github.com/keepsake-backup/keepsake/extract/whatsapp"
@@ -18,6 +19,7 @@ func All() []extract.Extractor {
 	return []extract.Extractor{
 		photos.New(),
 		voicememos.New(),
+		notes.New(),
 		whatsapp.New(),
 	}
 }
