@@ -23,6 +23,19 @@ type Device struct {
 	Product string    // "iPhone14,2"
 	IOS     string    // "18.6"
 	Time    time.Time // of the backup
+	Apps    []App     // that the lists of the backup name; nil where there are none
+}
+
+// App is an installed app, as the lists of a backup name it (package apps makes them
+// of Info.plist and Manifest.plist).
+type App struct {
+	ID        string // bundle ID: "net.whatsapp.WhatsApp"
+	Name      string // as under its icon; "" = not known
+	Version   string
+	Seller    string
+	Genre     string    // of the store: "Utilities"
+	Purchased time.Time // zero = not known
+	Icon      []byte    // PNG; nil = none
 }
 
 // Names knows people by their addresses.
@@ -47,6 +60,7 @@ type Source struct {
 	mu        sync.Mutex
 	databases map[string]*opening
 	names     func() (Names, error)
+	memos     map[string]*memo
 }
 
 type opening struct {
@@ -184,6 +198,6 @@ func (s *Source) Close() error {
 			errs = append(errs, o.db.Close())
 		}
 	}
-	s.databases = nil
+	s.databases, s.memos = nil, nil
 	return errors.Join(errs...)
 }
