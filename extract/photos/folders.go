@@ -65,7 +65,7 @@ var errPath = errors.New("the library names a folder or file that is none")
 
 // assetFolder is where an asset's file lies; an error for what leads elsewhere.
 func assetFolder(folder, name string) (string, error) {
-	if folder == "" || name == "" || !fs.ValidPath(folder) || !fs.ValidPath(name) || strings.ContainsAny(name, "/\x00") || strings.Contains(folder, "\x00") {
+	if folder == "" || name == "" || name == "." || !fs.ValidPath(folder) || !fs.ValidPath(name) || strings.ContainsAny(name, "/\x00") || strings.Contains(folder, "\x00") {
 		return "", fmt.Errorf("%w: %.100q in %.100q", errPath, name, folder)
 	}
 	return path.Join(media, folder), nil
@@ -170,12 +170,22 @@ func (f *folders) thumbnail(folder, name string) string {
 }
 
 // eachPath gives the folder (in the Source) and name of every asset, and whether it is
-// a still to which a film may belong.
+// a still to which a film may belong. Of a damaged table it gives what can be read
+// from both ends, and the error.
 func (l *library) eachPath(ctx context.Context, where string, give func(dir, name string, live bool)) error {
 	if where != "" && !l.db.Has(l.assets, "ZFILENAME") {
 		return nil
 	}
-	rows, err := l.db.QueryContext(ctx, fmt.Sprintf("SELECT %s, %s, %s FROM %s a%s", l.text(l.assets, "a", "ZDIRECTORY"), l.text(l.assets, "a", "ZFILENAME"),
+	err := l.paths(ctx, where, give)
+	if err != nil && ctx.Err() == nil {
+		// A second error is the same one, met from behind.
+		_ = l.paths(ctx, where+" ORDER BY a.Z_PK DESC", give)
+	}
+	return err
+}
+
+func (l *library) paths(ctx context.Context, where string, give func(dir, name string, live bool)) error {
+	rows, err := l.db.QueryContext(ctx, fmt.Sprintf("SELECT %s, %s, %s FROM %s a NOT INDEXED%s", l.text(l.assets, "a", "ZDIRECTORY"), l.text(l.assets, "a", "ZFILENAME"),
 		l.db.Column(l.assets, "a", "ZKINDSUBTYPE"), l.assets, where))
 	if err != nil {
 		return l.db.Err(ctx, err)

@@ -20,6 +20,7 @@ type library struct {
 	albums join   // asset, album
 	words  join   // additional attributes, keyword
 	faces  join   // asset, person
+	alone  bool   // only the table of assets is read
 }
 
 // join is a table that connects rows of two others; its zero value is none.
@@ -99,11 +100,22 @@ func findJoin(db *sqlitefs.DB, name *regexp.Regexp, left, right string) join {
 	return join{}
 }
 
-// text names a text column in a list of results, cut to a size that no honest
-// library comes near.
+// Sizes that no honest library comes near, in bytes: a caption may be long, all else is
+// a name.
+const (
+	maxCaption = 64 << 10
+	maxText    = 4 << 10
+)
+
+// text names a text column in a list of results, cut to maxText.
 func (l *library) text(table, alias string, columns ...string) string {
-	const most = 32 << 10
-	return fmt.Sprintf("substr(%s, 1, %d)", l.db.Column(table, alias, columns...), most)
+	return short(l.db.Column(table, alias, columns...), maxText)
+}
+
+// short cuts a text that is too long; one that is not is left alone, for substr ends
+// at a NUL.
+func short(expression string, most int) string {
+	return fmt.Sprintf("iif(octet_length(%[1]s) <= %[2]d, %[1]s, substr(%[1]s, 1, %[3]d))", expression, most, most/4)
 }
 
 // truth is a condition on a column of assets; a missing column is 0.

@@ -75,8 +75,8 @@ func readLibrary(ctx context.Context, l *library, f *folders, q extract.Query, p
 		pks, skipped = l.salvage(ctx, q), q.Skip
 	}
 	page.Skip -= skipped // they are left out already
-	b := newBeside(ctx, l, out, len(pks) > 8*portion)
-	for len(pks) > 0 {
+	b := newBeside(ctx, l, out, len(pks) > lastPortion)
+	for portion := firstPortion; len(pks) > 0; portion = min(2*portion, lastPortion) {
 		n := min(portion, len(pks))
 		photos, err := l.read(ctx, pks[:n], out)
 		if err != nil {

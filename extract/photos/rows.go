@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,8 +14,13 @@ import (
 	"github.com/keepsake-backup/keepsake/internal/sqlitefs"
 )
 
-// portion is how many assets are read at once.
-const portion = 500
+// Assets are read in portions that grow. Each portion is a walk over the library from
+// front to back; where the dates are in another order than the rows, small portions
+// would be many walks, and in a version far away each walk costs.
+const (
+	firstPortion = 500
+	lastPortion  = 4000
+)
 
 // cells are the columns of one asset.
 type cells struct {
@@ -33,10 +39,16 @@ func (l *library) columns(c *cells) (list []string, into []any) {
 	add := func(expression string, to any) { list, into = append(list, expression), append(into, to) }
 	asset := func(to any, columns ...string) { add(l.db.Column(l.assets, "a", columns...), to) }
 	text := func(to any, columns ...string) { add(l.text(l.assets, "a", columns...), to) }
-	more := func(to any, columns ...string) { add(l.db.Column("ZADDITIONALASSETATTRIBUTES", "x", columns...), to) }
-	moreText := func(to any, columns ...string) { add(l.text("ZADDITIONALASSETATTRIBUTES", "x", columns...), to) }
-	camera := func(to any, column string) { add(l.db.Column("ZEXTENDEDATTRIBUTES", "e", column), to) }
-	cameraText := func(to any, column string) { add(l.text("ZEXTENDEDATTRIBUTES", "e", column), to) }
+	other := func(expression string, to any) {
+		if l.alone {
+			expression = "NULL"
+		}
+		add(expression, to)
+	}
+	more := func(to any, columns ...string) { other(l.db.Column("ZADDITIONALASSETATTRIBUTES", "x", columns...), to) }
+	moreText := func(to any, columns ...string) { other(l.text("ZADDITIONALASSETATTRIBUTES", "x", columns...), to) }
+	camera := func(to any, column string) { other(l.db.Column("ZEXTENDEDATTRIBUTES", "e", column), to) }
+	cameraText := func(to any, column string) { other(l.text("ZEXTENDEDATTRIBUTES", "e", column), to) }
 	asset(&c.pk, "Z_PK")
 	text(&c.uuid, "ZUUID")
 	text(&c.folder, "ZDIRECTORY")
@@ -82,9 +94,9 @@ func (l *library) columns(c *cells) (list []string, into []any) {
 	camera(&c.fNumber, "ZAPERTURE")
 	camera(&c.shutter, "ZSHUTTERSPEED")
 	camera(&c.focal, "ZFOCALLENGTH")
-	add(l.text("ZASSETDESCRIPTION", "d", "ZLONGDESCRIPTION"), &c.caption)
-	add(l.text("ZCLOUDMASTER", "c", "ZORIGINALFILENAME"), &c.masterName)
-	add(l.text("ZMOMENT", "m", "ZTITLE"), &c.moment)
+	other(short(l.db.Column("ZASSETDESCRIPTION", "d", "ZLONGDESCRIPTION"), maxCaption), &c.caption)
+	other(l.text("ZCLOUDMASTER", "c", "ZORIGINALFILENAME"), &c.masterName)
+	other(l.text("ZMOMENT", "m", "ZTITLE"), &c.moment)
 	return list, into
 }
 
@@ -92,6 +104,9 @@ func (l *library) columns(c *cells) (list []string, into []any) {
 // column that is there is not joined, and its columns are NULL.
 func (l *library) from() string {
 	s := l.assets + " a"
+	if l.alone {
+		return s
+	}
 	reach := func(table, alias, owner, ownerTable, column string) {
 		switch {
 		case !l.db.Has(table, "Z_PK"):
@@ -113,26 +128,16 @@ func (l *library) from() string {
 	return s
 }
 
-// read reads assets by their numbers, in that order. Those that cannot be read go to
-// rep; an error is that of ctx.
+// read reads assets by their numbers, in that order. What cannot be read goes to rep;
+// an error is that of ctx.
 func (l *library) read(ctx context.Context, pks []int64, rep extract.Reporter) ([]*Photo, error) {
 	found, err := l.readSome(ctx, pks)
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		// One broken row spoils the portion: each for itself.
-		found = map[int64]*Photo{}
-		for _, pk := range pks {
-			one, err := l.readSome(ctx, []int64{pk})
-			if ctx.Err() != nil {
-				return nil, context.Cause(ctx)
-			}
-			if err != nil {
-				rep.Report(&extract.Problem{What: "photo " + strconv.FormatInt(pk, 10), Err: err})
-				continue
-			}
-			found[pk] = one[pk]
+		if found, err = l.readSingly(ctx, pks, rep); err != nil {
+			return nil, err
 		}
 	}
 	list := make([]*Photo, 0, len(pks))
@@ -142,6 +147,38 @@ func (l *library) read(ctx context.Context, pks []int64, rep extract.Reporter) (
 		}
 	}
 	return list, nil
+}
+
+// readSingly reads assets one by one, after a broken row has spoiled a portion. Where
+// only what is beside an asset is broken, the asset is read without it.
+func (l *library) readSingly(ctx context.Context, pks []int64, rep extract.Reporter) (map[int64]*Photo, error) {
+	found := map[int64]*Photo{}
+	alone := *l
+	alone.alone = true
+	var broken []int64
+	var why error
+	for _, pk := range pks {
+		one, err := l.readSome(ctx, []int64{pk})
+		if err != nil {
+			broken, why = append(broken, pk), err
+			one, err = alone.readSome(ctx, []int64{pk})
+		}
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		if err == nil {
+			found[pk] = one[pk]
+		}
+	}
+	if len(broken) > 0 {
+		slices.Sort(broken)
+		what := fmt.Sprintf("photo %d", broken[0])
+		if n := len(broken); n > 1 {
+			what = fmt.Sprintf("%d photos from number %d to %d", n, broken[0], broken[n-1])
+		}
+		rep.Report(&extract.Problem{What: what, Err: why})
+	}
+	return found, nil
 }
 
 func (l *library) readSome(ctx context.Context, pks []int64) (map[int64]*Photo, error) {
