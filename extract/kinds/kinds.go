@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/keepsake-backup/keepsake/extract"
+	"github.com/keepsake-backup/keepsake/extract/apps"
 	"github.com/keepsake-backup/keepsake/extract/notes"
 	"github.com/keepsake-backup/keepsake/extract/photos"
 	"github.com/keepsake-backup/keepsake/extract/voicememos"
@@ -21,6 +22,7 @@ func All() []extract.Extractor {
 		voicememos.New(),
 		notes.New(),
 		whatsapp.New(),
+		apps.New(),
 	}
 }
 
