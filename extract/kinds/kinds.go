@@ -9,8 +9,11 @@ import (
 
 	"github.com/keepsake-backup/keepsake/extract"
 	"github.com/keepsake-backup/keepsake/extract/apps"
+	"github.com/keepsake-backup/keepsake/extract/calendar"
 	"github.com/keepsake-backup/keepsake/extract/notes"
 	"github.com/keepsake-backup/keepsake/extract/photos"
+	"github.com/keepsake-backup/keepsake/extract/reminders"
+	"github.com/keepsake-backup/keepsake/extract/safari"
 	"github.com/keepsake-backup/keepsake/extract/voicememos"
 	"github.com/keepsake-backup/keepsake/extract/whatsapp"
 )
@@ -21,6 +24,9 @@ func All() []extract.Extractor {
 		photos.New(),
 		voicememos.New(),
 		notes.New(),
+		calendar.New(),
+		reminders.New(),
+		safari.New(),
 		whatsapp.New(),
 		apps.New(),
 	}
