@@ -5,10 +5,13 @@ package inside
 import (
 	"context"
 	"fmt"
+	"io/fs"
+	"path"
 	"strings"
 	"time"
 
 	"github.com/keepsake-backup/keepsake/extract"
+	"github.com/keepsake-backup/keepsake/extract/apps"
 	"github.com/keepsake-backup/keepsake/itunesbackup"
 	"github.com/keepsake-backup/keepsake/snapshot"
 )
@@ -32,13 +35,39 @@ func OfBackup(ctx context.Context, b *itunesbackup.Backup, fallback time.Time) (
 		return nil, fmt.Errorf("look inside: %w", err)
 	}
 	src := &extract.Source{FS: fsys, Zone: time.Local, Device: extract.Device{Time: fallback}}
+	if manifest := b.ManifestPlist(); manifest.Applications != nil {
+		src.Device.Apps = apps.Installed(nil, nil, manifest.Applications)
+	}
 	// A folder without a readable Info.plist still has its files.
 	if info, err := b.InfoPlist(); err == nil {
 		src.Device = extract.Device{UDID: strings.ToUpper(info.UniqueIdentifier), Name: info.DeviceName, Product: info.ProductType,
-			IOS: info.ProductVersion, Time: info.LastBackupDate}
+			IOS: info.ProductVersion, Time: info.LastBackupDate, Apps: apps.Installed(info.Applications, info.InstalledApplications, b.ManifestPlist().Applications)}
 		if src.Device.Time.IsZero() {
 			src.Device.Time = fallback
 		}
 	}
 	return src, nil
+}
+
+// maxPlist bounds the property lists that are read here, in bytes: Info.plist holds the
+// icons of all apps.
+const maxPlist = 128 << 20
+
+// appsOf reads which apps a version lists. Without the lists, apps are known by their
+// folders only.
+func appsOf(fsys fs.FS, folder string) []extract.App {
+	var info itunesbackup.InfoPlist
+	var manifest itunesbackup.ManifestPlist
+	src := &extract.Source{FS: fsys}
+	if data, err := src.ReadFile(path.Join(folder, "Info.plist"), maxPlist); err == nil {
+		if parsed, err := itunesbackup.ParseInfoPlist(data); err == nil {
+			info = parsed
+		}
+	}
+	if data, err := src.ReadFile(path.Join(folder, "Manifest.plist"), maxPlist); err == nil {
+		if parsed, err := itunesbackup.ParseManifestPlist(data); err == nil {
+			manifest = parsed
+		}
+	}
+	return apps.Installed(info.Applications, info.InstalledApplications, manifest.Applications)
 }
