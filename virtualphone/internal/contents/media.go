@@ -48,6 +48,7 @@ func (t *tree) mediaFiles(p plan) {
 			db.addTrack(t, k)
 		}
 		db.cloudTrack(t)
+		db.oddItems(t)
 	})
 	t.file(outside, "iTunes_Control/iTunes/Artwork/Originals/3c/1f0a2b", t.cover())
 	t.books()
@@ -95,7 +96,8 @@ func (db *database) mediaTables() {
 			track_number INTEGER NOT NULL DEFAULT 0, disc_number INTEGER NOT NULL DEFAULT 0, base_location_id INTEGER NOT NULL DEFAULT 0, in_my_library INTEGER NOT NULL DEFAULT 0,
 			date_added INTEGER NOT NULL DEFAULT 0, date_downloaded INTEGER NOT NULL DEFAULT 0, keep_local INTEGER NOT NULL DEFAULT 0);
 		CREATE TABLE item_extra (item_pid INTEGER PRIMARY KEY, title TEXT NOT NULL DEFAULT '', sort_title TEXT, total_time_ms NUMERIC NOT NULL DEFAULT 0, year INTEGER NOT NULL DEFAULT 0,
-			location TEXT NOT NULL DEFAULT '', file_size INTEGER NOT NULL DEFAULT 0, media_kind INTEGER NOT NULL DEFAULT 0, comment TEXT, copyright TEXT, bpm INTEGER NOT NULL DEFAULT 0);
+			location TEXT NOT NULL DEFAULT '', file_size INTEGER NOT NULL DEFAULT 0, media_kind INTEGER NOT NULL DEFAULT 0, comment TEXT, copyright TEXT, bpm INTEGER NOT NULL DEFAULT 0,
+			disc_count INTEGER NOT NULL DEFAULT 0, track_count INTEGER NOT NULL DEFAULT 0, is_podcast INTEGER NOT NULL DEFAULT 0, location_kind_id INTEGER NOT NULL DEFAULT 0);
 		CREATE TABLE item_store (item_pid INTEGER PRIMARY KEY, store_item_id INTEGER NOT NULL DEFAULT 0, is_protected INTEGER NOT NULL DEFAULT 0, cloud_status INTEGER NOT NULL DEFAULT 0,
 			sync_id INTEGER NOT NULL DEFAULT 0, purchase_history_id INTEGER NOT NULL DEFAULT 0, date_purchased INTEGER NOT NULL DEFAULT 0);
 		CREATE TABLE item_stats (item_pid INTEGER PRIMARY KEY, play_count_user INTEGER NOT NULL DEFAULT 0, user_rating INTEGER NOT NULL DEFAULT 0, date_played INTEGER NOT NULL DEFAULT 0,
@@ -107,7 +109,8 @@ func (db *database) mediaTables() {
 		CREATE TABLE composer (composer_pid INTEGER PRIMARY KEY, composer TEXT NOT NULL DEFAULT '');
 		CREATE TABLE genre (genre_id INTEGER PRIMARY KEY, genre TEXT NOT NULL DEFAULT '');
 		CREATE TABLE base_location (base_location_id INTEGER PRIMARY KEY, path TEXT NOT NULL);
-		CREATE TABLE container (container_pid INTEGER PRIMARY KEY, name TEXT NOT NULL DEFAULT '', distinguished_kind INTEGER NOT NULL DEFAULT 0, date_created INTEGER NOT NULL DEFAULT 0);
+		CREATE TABLE container (container_pid INTEGER PRIMARY KEY, name TEXT NOT NULL DEFAULT '', distinguished_kind INTEGER NOT NULL DEFAULT 0, date_created INTEGER NOT NULL DEFAULT 0,
+			date_modified INTEGER NOT NULL DEFAULT 0, parent_pid INTEGER NOT NULL DEFAULT 0, is_hidden INTEGER NOT NULL DEFAULT 0, smart_is_folder INTEGER NOT NULL DEFAULT 0);
 		CREATE TABLE container_item (container_item_pid INTEGER PRIMARY KEY, container_pid INTEGER NOT NULL DEFAULT 0, item_pid INTEGER NOT NULL DEFAULT 0, position INTEGER NOT NULL DEFAULT 0);
 		CREATE TABLE artwork (artwork_token TEXT NOT NULL DEFAULT '', artwork_source_type INTEGER NOT NULL DEFAULT 0, relative_path TEXT, artwork_type INTEGER NOT NULL DEFAULT 0,
 			UNIQUE (artwork_token, artwork_source_type, artwork_type));
@@ -115,7 +118,11 @@ func (db *database) mediaTables() {
 		CREATE TABLE best_artwork_token (entity_pid INTEGER NOT NULL DEFAULT 0, entity_type INTEGER NOT NULL DEFAULT 0, artwork_type INTEGER, available_artwork_token TEXT);
 		CREATE TABLE lyrics (item_pid INTEGER PRIMARY KEY, checksum INTEGER NOT NULL DEFAULT 0, lyrics TEXT NOT NULL DEFAULT '');
 		INSERT INTO genre VALUES (1, 'Folk');
-		INSERT INTO container VALUES (77, 'Kitchen radio', 0, 700000000);
+		INSERT INTO container (container_pid, name, date_created) VALUES (77, 'Kitchen radio', 700000000), (79, 'Evening: slow / quiet', 700000100);
+		INSERT INTO container (container_pid, name, smart_is_folder) VALUES (78, 'Moods', 1);
+		INSERT INTO container (container_pid, name, distinguished_kind, is_hidden) VALUES (80, '####!####', 23, 1);
+		UPDATE container SET parent_pid = 78 WHERE container_pid = 79;
+		INSERT INTO base_location VALUES (0, ''), (3950, 'Podcasts');
 		INSERT INTO artwork VALUES ('100', 300, '3c/1f0a2b', 1)`)
 	for i := range 20 {
 		db.insert("base_location", cols{"base_location_id", musicBase + i, "path", fmt.Sprintf("iTunes_Control/Music/F%02d", i)})
@@ -146,6 +153,30 @@ func (db *database) cloudTrack(t *tree) {
 	db.insert("item", cols{"item_pid", pid, "media_type", 8, "in_my_library", 1})
 	db.insert("item_extra", cols{"item_pid", pid, "title", "Far away", "media_kind", 1})
 	db.insert("item_store", cols{"item_pid", pid, "cloud_status", 2, "store_item_id", 42})
+}
+
+// oddItems adds what is no song: an episode of a podcast; a film that was rented and
+// is gone; a book that is read aloud, whose file is missing; and an item that names a
+// file outside the folders for media. A playlist has a song twice.
+func (db *database) oddItems(t *tree) {
+	for i, odd := range []struct {
+		title, location  string
+		base, kind, disc int
+	}{
+		{"Episode 12", four(t.chance("podcast")) + ".m4a", 3950, 4, 0},
+		{"The Long Weekend", "", 0, 2, 0},
+		{"Read aloud", "GONE.m4b", musicBase, 8, 2},
+		{"Nowhere", "../../../../HomeDomain/Library/SMS/sms.db", musicBase, 1, 0},
+	} {
+		pid := int64(t.chance("odd item", odd.title).Uint64() >> 1)
+		db.insert("item", cols{"item_pid", pid, "base_location_id", odd.base, "in_my_library", 1, "disc_number", odd.disc, "date_added", int64(cocoa(t.now)) - int64(i)*86400})
+		db.insert("item_extra", cols{"item_pid", pid, "title", odd.title, "location", odd.location, "media_kind", odd.kind, "is_podcast", odd.kind == 4, "total_time_ms", 2500})
+		db.insert("item_stats", cols{"item_pid", pid, "liked_state", i})
+	}
+	db.exec(`INSERT INTO container_item (container_pid, item_pid, position)
+		SELECT 79, item_pid, row_number() OVER (ORDER BY title) * 10 FROM item_extra WHERE location <> '' UNION ALL
+		SELECT 79, max(item_pid), 5 FROM item_extra WHERE location LIKE '%.m4a'`)
+	db.exec("INSERT INTO lyrics (item_pid, lyrics) SELECT min(item_pid), 'La la la' FROM item")
 }
 
 func (t *tree) cover() []byte {
