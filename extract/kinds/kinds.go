@@ -10,6 +10,7 @@ import (
 	"github.com/keepsake-backup/keepsake/extract"
 	"github.com/keepsake-backup/keepsake/extract/apps"
 	"github.com/keepsake-backup/keepsake/extract/calendar"
+	"github.com/keepsake-backup/keepsake/extract/contacts"
 	"github.com/keepsake-backup/keepsake/extract/notes"
 	"github.com/keepsake-backup/keepsake/extract/photos"
 	"github.com/keepsake-backup/keepsake/extract/reminders"
@@ -22,6 +23,7 @@ import (
 func All() []extract.Extractor {
 	return []extract.Extractor{
 		photos.New(),
+		contacts.New(),
 		voicememos.New(),
 		notes.New(),
 		calendar.New(),
