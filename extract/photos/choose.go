@@ -14,10 +14,11 @@ import (
 
 // Prefixes of keys of what has no UUID.
 const (
-	assetPrefix = "asset/"
-	filePrefix  = "file/"
-	albumPrefix = "album/"
-	smartPrefix = "smart/"
+	assetPrefix  = "asset/"
+	filePrefix   = "file/"
+	sharedPrefix = "shared/"
+	albumPrefix  = "album/"
+	smartPrefix  = "smart/"
 )
 
 // The dates that are dates, as extract.CocoaTime has them: everything else is sorted
@@ -34,9 +35,10 @@ type asked struct {
 // ask turns a query into a condition.
 func (l *library) ask(ctx context.Context, q extract.Query) (asked, error) {
 	a := asked{where: "1"}
-	switch pk, numbered := strings.CutPrefix(q.Key, assetPrefix); {
+	key, mine := strings.CutPrefix(q.Key, l.store.prefix)
+	switch pk, numbered := strings.CutPrefix(key, assetPrefix); {
 	case q.Key == "":
-	case strings.HasPrefix(q.Key, filePrefix):
+	case !mine || strings.HasPrefix(q.Key, filePrefix):
 		return asked{none: true}, nil
 	case numbered:
 		n, err := strconv.ParseInt(pk, 10, 64)
@@ -45,7 +47,7 @@ func (l *library) ask(ctx context.Context, q extract.Query) (asked, error) {
 		}
 		a.where, a.args = "a.Z_PK = ? AND coalesce("+l.db.Column(l.assets, "a", "ZUUID")+", '') = ''", []any{n}
 	case l.db.Has(l.assets, "ZUUID"):
-		a.where, a.args = "a.ZUUID = ?", []any{q.Key}
+		a.where, a.args = "a.ZUUID = ?", []any{key}
 	default:
 		return asked{none: true}, nil
 	}

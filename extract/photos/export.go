@@ -60,7 +60,7 @@ func (r *Reader) Export(ctx context.Context, src *extract.Source, o extract.Expo
 	}
 	e := &exporting{Reporter: rep, ctx: ctx, src: src, small: r.small, out: out, jpeg: o.Format == formatJPEG, names: namer{}, placed: map[string][]string{}, sum: sha256.New()}
 	if o.Layout == layoutAlbum {
-		l, err := openLibrary(ctx, src)
+		l, err := openLibrary(ctx, src, cameraRoll)
 		if err == nil {
 			e.tree, err = l.albumTree(ctx)
 		}
@@ -107,7 +107,7 @@ func (e *exporting) Emit(rec extract.Record) error {
 
 // folders are where a photo goes, with what tells one copy from another.
 func (e *exporting) folders(p *Photo) []folder {
-	if e.tree == nil || p.Deleted || p.Hidden {
+	if e.tree == nil || p.Deleted || p.Hidden || p.table == tableShared {
 		return []folder{{names: p.dateFolder(e.src.Local())}}
 	}
 	var list []folder

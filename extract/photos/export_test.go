@@ -1,8 +1,11 @@
 package photos
 
 import (
+	"archive/zip"
+	"bytes"
 	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"flag"
 	"fmt"
 	"io/fs"
@@ -20,6 +23,7 @@ import (
 	"github.com/keepsake-backup/keepsake/extract/export"
 	"github.com/keepsake-backup/keepsake/extract/extracttest"
 	"github.com/keepsake-backup/keepsake/extract/outtree"
+	"github.com/keepsake-backup/keepsake/extract/thumbnail"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -207,6 +211,38 @@ func TestExport_jpeg(t *testing.T) {
 	}
 	if got, want := tool(t, "exiftool", "-s3", "-DateTimeOriginal", at), p.Taken.Format("2006:01:02 15:04:05"); got != want {
 		t.Errorf("%s: taken %s, want %s", at, got, want)
+	}
+}
+
+// Without heif-convert the originals are taken, and that is said once.
+func TestExport_noConverter(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	dir := t.TempDir()
+	_, problems := exportTo(t, dir, extracttest.Source(t, phone(t, "18.6")), extract.ExportOptions{Format: "jpeg"})
+	if len(problems) != 1 || !errors.Is(problems[0], thumbnail.ErrNotInstalled) {
+		t.Errorf("problems %v", problems)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "Photos/2023/2023-06/IMG_0001.HEIC")); err != nil {
+		t.Error(err)
+	}
+}
+
+// A download has the same files.
+func TestExport_zip(t *testing.T) {
+	src := extracttest.Source(t, phone(t, "18.6"))
+	dir := t.TempDir()
+	exportTo(t, dir, src, extract.ExportOptions{})
+	var data bytes.Buffer
+	out := outtree.NewZip(&data)
+	if err := errors.Join(export.Write(t.Context(), New(), src, extract.ExportOptions{}, out, nil), out.Close()); err != nil {
+		t.Fatal(err)
+	}
+	z, err := zip.NewReader(bytes.NewReader(data.Bytes()), int64(data.Len()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := listing(t, dir); len(z.File) != len(want) {
+		t.Errorf("%d files, want %d", len(z.File), len(want))
 	}
 }
 

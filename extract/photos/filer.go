@@ -13,7 +13,7 @@ import (
 //	Hidden/2026/… and Recently Deleted/2026/…
 func (r *Reader) Files(ctx context.Context, src *extract.Source, give func(extract.File) error) error {
 	f := &filing{src: src, give: give, names: namer{}}
-	if l, err := openLibrary(ctx, src); err == nil {
+	if l, err := openLibrary(ctx, src, cameraRoll); err == nil {
 		if f.tree, err = l.albumTree(ctx); err != nil {
 			f.tree = nil // the pictures are of more use than their albums
 		}

@@ -63,18 +63,18 @@ func (f *folders) first(dir string, names ...string) string {
 
 var errPath = errors.New("the library names a folder or file that is none")
 
-// assetFolder is where an asset's file lies; an error for what leads elsewhere.
-func assetFolder(folder, name string) (string, error) {
+// folder is where an asset's file lies; an error for what leads elsewhere.
+func (s *store) folder(folder, name string) (string, error) {
 	if folder == "" || name == "" || name == "." || !fs.ValidPath(folder) || !fs.ValidPath(name) || strings.ContainsAny(name, "/\x00") || strings.Contains(folder, "\x00") {
 		return "", fmt.Errorf("%w: %.100q in %.100q", errPath, name, folder)
 	}
-	return path.Join(media, folder), nil
+	return path.Join(s.media, folder), nil
 }
 
 // locate fills in which files a photo of the library has.
 func (f *folders) locate(ctx context.Context, l *library, p *Photo) {
 	p.Availability = Missing
-	dir, err := assetFolder(p.folder, p.fileName)
+	dir, err := l.store.folder(p.folder, p.fileName)
 	if err != nil {
 		f.rep.Report(&extract.Problem{What: "photo " + p.Key, Err: err})
 		return
@@ -85,12 +85,12 @@ func (f *folders) locate(ctx context.Context, l *library, p *Photo) {
 	}
 	p.Sidecars = f.sidecars(dir, p.fileName)
 	p.Raw = f.raw(ctx, l, dir, p.fileName)
-	p.Edits = f.edits(p.folder, p.fileName)
+	p.Edits = f.edits(l.store, p.folder, p.fileName)
 	p.Edited = p.Edited || len(p.Edits) > 0
 	switch {
 	case p.File != "":
 		p.Availability = Original
-	case f.has(path.Join(thumbnails, p.folder), p.fileName):
+	case l.store.thumbnails != "" && f.has(path.Join(l.store.thumbnails, p.folder), p.fileName):
 		p.Availability = ThumbnailOnly
 	}
 }
@@ -128,7 +128,7 @@ func (f *folders) raw(ctx context.Context, l *library, dir, name string) string 
 	if f.raws == nil {
 		f.raws = map[string]bool{}
 		if err := l.eachPath(ctx, " WHERE a.ZFILENAME LIKE '%.DNG'", func(dir, name string, _ bool) { f.raws[path.Join(dir, name)] = true }); err != nil {
-			f.rep.Report(&extract.Problem{What: "raw files in " + libraryDB, Err: err})
+			f.rep.Report(&extract.Problem{What: "raw files in " + l.store.db, Err: err})
 		}
 	}
 	if f.raws[at] {
@@ -138,9 +138,9 @@ func (f *folders) raw(ctx context.Context, l *library, dir, name string) string 
 }
 
 // edits are what was made of an original, the whole picture first.
-func (f *folders) edits(folder, name string) []string {
-	at := path.Join(mutations, folder)
-	if !f.has(at, base(name)) {
+func (f *folders) edits(s *store, folder, name string) []string {
+	at := path.Join(s.mutations, folder)
+	if s.mutations == "" || !f.has(at, base(name)) {
 		return nil
 	}
 	at = path.Join(at, base(name), "Adjustments")
@@ -157,16 +157,6 @@ func (f *folders) edits(folder, name string) []string {
 	// The still before the film that belongs to it.
 	slices.SortStableFunc(whole, func(a, b string) int { return strings.Compare(kindOf(a), kindOf(b)) })
 	return append(whole, others...)
-}
-
-// thumbnail gives the small picture that the backup has, "" if none: 5005.JPG is the
-// larger one (content-schemas.md 2).
-func (f *folders) thumbnail(folder, name string) string {
-	dir, err := assetFolder(folder, name)
-	if err != nil {
-		return ""
-	}
-	return f.first(path.Join(thumbnails, strings.TrimPrefix(dir, media+"/"), name), "5005.JPG", "5003.JPG", "5005.jpg", "5003.jpg")
 }
 
 // eachPath gives the folder (in the Source) and name of every asset, and whether it is
@@ -196,7 +186,7 @@ func (l *library) paths(ctx context.Context, where string, give func(dir, name s
 		if err := rows.Scan(&c.folder, &c.name, &c.subtype); err != nil {
 			return l.db.Err(ctx, err)
 		}
-		if dir, err := assetFolder(c.folder.String, c.name.String); err == nil {
+		if dir, err := l.store.folder(c.folder.String, c.name.String); err == nil {
 			give(dir, c.name.String, subtypes[c.subtype.Int] == LivePhoto)
 		}
 	}

@@ -12,8 +12,9 @@ import (
 func readInto(t testing.TB, fsys fs.FS) fstest.MapFS {
 	t.Helper()
 	into := fstest.MapFS{}
-	err := fs.WalkDir(fsys, "CameraRollDomain", func(name string, e fs.DirEntry, err error) error {
-		if err != nil || !e.Type().IsRegular() || strings.HasSuffix(name, "-shm") {
+	err := fs.WalkDir(fsys, ".", func(name string, e fs.DirEntry, err error) error {
+		ours := strings.HasPrefix(name, "CameraRollDomain/") || strings.HasPrefix(name, syndication)
+		if err != nil || !ours || !e.Type().IsRegular() || strings.HasSuffix(name, "-shm") {
 			return err
 		}
 		data, err := fs.ReadFile(fsys, name)

@@ -14,6 +14,7 @@ import (
 
 // library is an open Photos.sqlite and what its schema is.
 type library struct {
+	store  *store
 	db     *sqlitefs.DB
 	assets string // table of assets
 	edited string // column that tells of edits, "" if there is none
@@ -31,15 +32,15 @@ var errNoAssets = fmt.Errorf("%w: it has no table of assets", sqlitefs.ErrDamage
 
 func isAbsent(err error) bool { return errors.Is(err, extract.ErrAbsent) }
 
-func openLibrary(ctx context.Context, src *extract.Source) (*library, error) {
+func openLibrary(ctx context.Context, src *extract.Source, s *store) (*library, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	db, err := src.Database(ctx, libraryDB)
+	db, err := src.Database(ctx, s.db)
 	if err != nil {
 		return nil, err
 	}
-	l := &library{db: db}
+	l := &library{store: s, db: db}
 	for _, t := range []string{"ZASSET", "ZGENERICASSET"} {
 		if db.Has(t, "Z_PK") {
 			l.assets = t
@@ -55,7 +56,9 @@ func openLibrary(ctx context.Context, src *extract.Source) (*library, error) {
 			break
 		}
 	}
-	l.albums = findJoin(db, albumTable, "ASSETS", "ALBUMS")
+	if s == cameraRoll {
+		l.albums = findJoin(db, albumTable, "ASSETS", "ALBUMS")
+	}
 	l.words = findJoin(db, keywordTable, "ASSETATTRIBUTES", "KEYWORDS")
 	for _, c := range [][2]string{{"ZASSETFORFACE", "ZPERSONFORFACE"}, {"ZASSET", "ZPERSON"}} {
 		if db.Has("ZDETECTEDFACE", c[:]...) {

@@ -54,7 +54,7 @@ func newBeside(ctx context.Context, l *library, rep extract.Reporter, all bool) 
 func (b *beside) report(ctx context.Context, what string, err error) {
 	if ctx.Err() == nil && !b.failed[what] {
 		b.failed[what] = true
-		b.rep.Report(&extract.Problem{What: what + " in " + libraryDB, Err: err})
+		b.rep.Report(&extract.Problem{What: what + " in " + b.l.store.db, Err: err})
 	}
 }
 

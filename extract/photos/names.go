@@ -14,6 +14,7 @@ const (
 	deletedFolder = "Recently Deleted"
 	noAlbumFolder = "Not in an album"
 	undatedFolder = "Undated"
+	sharedFolder  = "Shared with You"
 	albumsFolder  = "Albums"
 )
 
@@ -132,6 +133,9 @@ func (p *Photo) when(local *time.Location) time.Time {
 // deleted lies apart.
 func (p *Photo) dateFolder(local *time.Location) []string {
 	var dir []string
+	if p.table == tableShared {
+		dir = append(dir, sharedFolder)
+	}
 	switch {
 	case p.Deleted:
 		dir = append(dir, deletedFolder)

@@ -19,7 +19,24 @@ const (
 const (
 	tablePhotos = "photos"
 	tableFiles  = "files"
+	tableShared = "shared"
 )
+
+// store is where a library has its database and its files.
+type store struct {
+	table                            string
+	db, media, thumbnails, mutations string // "": there are none
+	prefix                           string // of keys
+}
+
+var (
+	cameraRoll = &store{table: tablePhotos, db: libraryDB, media: media, thumbnails: thumbnails, mutations: mutations}
+	// sharedWithYou is what others have sent, as Photos shows it since iOS 15. Its files
+	// lie as in a library of macOS: originals/0 to F/UUID.
+	sharedWithYou = &store{table: tableShared, db: syndication + "/database/Photos.sqlite", media: syndication + "/originals", prefix: sharedPrefix}
+)
+
+const syndication = "HomeDomain/Library/Photos/Libraries/Syndication.photoslibrary"
 
 // Reader reads photos and videos. It keeps nothing of any source.
 type Reader struct{ small *thumbnail.Maker }
@@ -34,7 +51,7 @@ var (
 )
 
 var columns = []string{"Name", "Taken", "Kind", "Albums", "Caption", "Keywords", "People", "Latitude", "Longitude", "Camera", "Favourite", "Hidden", "Deleted",
-	"Edited", "Width", "Height", "Seconds", "Bytes", "Availability", "File"}
+	"Edited", "Width", "Height", "Seconds", "Bytes", "Missing", "File"}
 
 // Info implements extract.Extractor.
 func (*Reader) Info() extract.Info {
@@ -43,8 +60,9 @@ func (*Reader) Info() extract.Info {
 		Tables: []extract.Table{
 			{Name: tablePhotos, Title: "Photos and videos", Columns: columns},
 			{Name: tableFiles, Title: "Files that the library does not know", Columns: columns},
+			{Name: tableShared, Title: "Shared with You", Columns: columns},
 		},
-		Paths: []string{libraryDB, libraryDB + "-wal", media + "/DCIM/*/*", media + "/PhotoData/CPLAssets/*/*"},
+		Paths: []string{libraryDB, libraryDB + "-wal", media + "/DCIM/*/*", media + "/PhotoData/CPLAssets/*/*", sharedWithYou.db, sharedWithYou.media + "/*/*"},
 	}
 }
 
@@ -52,9 +70,9 @@ func (*Reader) Info() extract.Info {
 // orders them, then what can be told from the pictures themselves. Without a library
 // there are none.
 func (*Reader) Groups(ctx context.Context, src *extract.Source) ([]extract.Group, error) {
-	l, err := openLibrary(ctx, src)
+	l, err := openLibrary(ctx, src, cameraRoll)
 	if err != nil {
-		if ctx.Err() == nil && isAbsent(err) && hasFiles(src) {
+		if ctx.Err() == nil && isAbsent(err) && (hasFiles(src) || src.Has(sharedWithYou.db)) {
 			return nil, nil
 		}
 		return nil, err

@@ -24,14 +24,17 @@ const (
 // and those that the backup lacks, are made of the edited picture, else of the
 // original.
 func (r *Reader) Preview(ctx context.Context, src *extract.Source, key string, size int) (extract.Preview, error) {
-	p, err := r.one(ctx, src, key)
+	l, p, err := one(ctx, src, key)
 	if err != nil {
 		return extract.Preview{}, err
 	}
-	f := newFolders(src, ignore{})
-	own := ownPreview(src, f, p)
+	own := ownPreview(src, p)
 	if own.Data != nil && size <= ownSize {
 		return own, nil
+	}
+	f := newFolders(src, ignore{})
+	if l != nil {
+		f.locate(ctx, l, p)
 	}
 	err = extract.ErrNoPreview
 	for _, at := range append(p.renderings(), p.File, p.Live) {
@@ -55,22 +58,37 @@ func (r *Reader) Preview(ctx context.Context, src *extract.Source, key string, s
 	return extract.Preview{}, fmt.Errorf("photo %s: %w", key, err)
 }
 
-// one reads one record.
-func (r *Reader) one(ctx context.Context, src *extract.Source, key string) (*Photo, error) {
+// one reads one record, without a look at its files: pages of hundreds of previews are
+// asked for at once. The library is nil of a file that is in none.
+func one(ctx context.Context, src *extract.Source, key string) (*library, *Photo, error) {
 	if rel, ok := strings.CutPrefix(key, filePrefix); ok {
-		return oneFile(src, rel)
+		p, err := oneFile(src, rel)
+		return nil, p, err
 	}
+	s := cameraRoll
+	if strings.HasPrefix(key, sharedPrefix) {
+		s = sharedWithYou
+	}
+	l, err := openLibrary(ctx, src, s)
+	if err != nil {
+		return nil, nil, err
+	}
+	unknown := fmt.Errorf("photo %s: %w", key, extract.ErrNoPreview)
 	if key == "" {
-		return nil, fmt.Errorf("photo: %w", extract.ErrNoPreview)
+		return nil, nil, unknown
 	}
-	c := &collector{}
-	if err := r.Read(ctx, src, extract.Query{Key: key, Table: tablePhotos}, c); err != nil {
-		return nil, err
+	pks, _, err := l.choose(ctx, extract.Query{Key: key, Limit: 1})
+	if err != nil {
+		return nil, nil, err
 	}
-	if len(c.list) == 0 {
-		return nil, fmt.Errorf("photo %s: %w", key, extract.ErrNoPreview)
+	list, err := l.read(ctx, pks, ignore{})
+	if err == nil && len(list) == 0 {
+		err = unknown
 	}
-	return c.list[0], nil
+	if err != nil {
+		return nil, nil, err
+	}
+	return l, list[0], nil
 }
 
 // oneFile is a file that no row names, without a look at the others.
@@ -84,28 +102,21 @@ func oneFile(src *extract.Source, rel string) (*Photo, error) {
 	return &Photo{Key: filePrefix + rel, table: tableFiles, File: at, folder: path.Dir(rel), fileName: path.Base(rel)}, nil
 }
 
-type collector struct {
-	ignore
-	list []*Photo
-}
-
-func (c *collector) Emit(r extract.Record) error {
-	c.list = append(c.list, r.(*Photo))
-	return nil
-}
-
-// ownPreview is what the backup has, if that is a JPEG at all.
-func ownPreview(src *extract.Source, f *folders, p *Photo) extract.Preview {
-	at := f.thumbnail(p.folder, p.fileName)
-	if at == "" {
+// ownPreview is what the backup has, if that is a JPEG at all: 5005.JPG is the larger
+// one (content-schemas.md 2).
+func ownPreview(src *extract.Source, p *Photo) extract.Preview {
+	if _, err := cameraRoll.folder(p.folder, p.fileName); err != nil || p.table == tableShared {
 		return extract.Preview{}
 	}
-	data, err := src.ReadFile(at, maxOwn)
-	if err != nil {
-		return extract.Preview{}
+	dir := path.Join(thumbnails, p.folder, p.fileName)
+	for _, name := range []string{"5005.JPG", "5003.JPG"} {
+		data, err := src.ReadFile(path.Join(dir, name), maxOwn)
+		if err != nil {
+			continue // another one, or one that is made
+		}
+		if c, err := jpeg.DecodeConfig(bytes.NewReader(data)); err == nil && c.Width <= maxOwnPx && c.Height <= maxOwnPx {
+			return extract.Preview{Type: "image/jpeg", Data: data}
+		}
 	}
-	if c, err := jpeg.DecodeConfig(bytes.NewReader(data)); err != nil || c.Width > maxOwnPx || c.Height > maxOwnPx {
-		return extract.Preview{}
-	}
-	return extract.Preview{Type: "image/jpeg", Data: data}
+	return extract.Preview{}
 }

@@ -11,23 +11,30 @@ import (
 // Availability tells how much of a photo is in the backup.
 type Availability string
 
-// The levels of Availability. What is not in the backup is in iCloud, or in somebody's
-// shared album.
+// The levels of Availability; see [Photo.Whereabouts].
 const (
 	Original      Availability = "original"
 	ThumbnailOnly Availability = "thumbnail"
 	Missing       Availability = "missing"
 )
 
-// Text is the level as people see it.
-func (a Availability) Text() string {
-	switch a {
-	case ThumbnailOnly:
-		return "small picture only; the original is in iCloud, not in this backup"
-	case Missing:
-		return "in iCloud, not in this backup"
+// Whereabouts says where an original is that is not in the backup, "" of one that is.
+func (p *Photo) Whereabouts() string {
+	if p.Availability == Original {
+		return ""
 	}
-	return ""
+	where := "not in this backup"
+	switch {
+	case p.table == tableShared:
+	case p.Shared:
+		where = "in a shared album, " + where
+	case p.InCloud:
+		where = "in iCloud, " + where
+	}
+	if p.Availability == ThumbnailOnly {
+		return where + " (but a small picture)"
+	}
+	return where
 }
 
 // Kinds of a Photo, Photo.Subtype (content-schemas.md 2.2).
@@ -86,7 +93,8 @@ type Photo struct {
 	// Unlisted is what the phone does not show in its lists, such as most pictures of
 	// a burst.
 	Unlisted bool `json:"unlisted,omitempty"`
-	// InCloud tells that iCloud Photos has it; Shared that it came from a shared album.
+	// InCloud tells that iCloud Photos has it; Shared that it is somebody else's, of a
+	// shared album or a message.
 	InCloud bool `json:"in_icloud,omitempty"`
 	Shared  bool `json:"shared,omitempty"`
 
@@ -172,7 +180,7 @@ func (p *Photo) time() time.Time {
 }
 
 func (p *Photo) detail() string {
-	for _, s := range []string{p.Caption, p.Title, p.Availability.Text(), p.albumTitles()} {
+	for _, s := range []string{p.Caption, p.Title, p.Whereabouts(), p.albumTitles()} {
 		if s != "" {
 			return s
 		}
@@ -213,7 +221,7 @@ func (p *Photo) Row() []string {
 	}
 	return []string{p.Name, extract.FormatTime(p.Taken), kind, p.albumTitles(), p.Caption, strings.Join(p.Keywords, ", "), strings.Join(p.People, ", "), lat, long, camera,
 		extract.YesNo(p.Favourite), extract.YesNo(p.Hidden), extract.YesNo(p.Deleted), extract.YesNo(p.Edited), number(p.Width), number(p.Height), seconds(p.Seconds), number(p.Size),
-		p.Availability.Text(), p.File}
+		p.Whereabouts(), p.File}
 }
 
 func degrees(v float64) string { return strconv.FormatFloat(v, 'f', 6, 64) }

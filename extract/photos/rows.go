@@ -203,17 +203,18 @@ func (l *library) readSome(ctx context.Context, pks []int64) (map[int64]*Photo, 
 // missing in it.
 func (l *library) photo(c *cells) *Photo {
 	p := &Photo{
-		table: tablePhotos, pk: c.pk.Int, attributes: c.attributes.Int, folder: c.folder.String, fileName: c.name.String,
+		table: l.store.table, pk: c.pk.Int, attributes: c.attributes.Int, folder: c.folder.String, fileName: c.name.String,
 		Key: c.uuid.String, UUID: c.uuid.String, UTI: c.uti.String, Width: c.width.Int, Height: c.height.Int, Orientation: c.orientation.Int,
 		Seconds: c.seconds.Float, Size: max(c.originalSize.Int, 0), TimeZone: c.zone.String, CameraTime: c.cameraTime.String,
 		Added: extract.CocoaTime(c.added.Float), Modified: extract.CocoaTime(c.modified.Float), Trashed: extract.CocoaTime(c.trashed.Float),
 		Title: c.title.String, Caption: c.caption.String, ImportedBy: c.bundle.String, Favourite: c.favourite.Bool(), Hidden: c.hidden.Bool(),
-		Deleted: c.trashedState.Int == 1, Portrait: c.depth.Bool(), Unlisted: c.visibility.Bool(), InCloud: c.cloud.Int == 1 || c.saved.Int == 6, Shared: c.saved.Int == 4,
+		Deleted: c.trashedState.Int == 1, Portrait: c.depth.Bool(), Unlisted: c.visibility.Bool(), InCloud: c.cloud.Int == 1 || c.saved.Int == 6, Shared: c.saved.Int == 4 || l.store == sharedWithYou,
 		Place: c.place(), Camera: c.camera(),
 	}
 	if p.Key == "" {
 		p.Key = assetPrefix + strconv.FormatInt(p.pk, 10)
 	}
+	p.Key = l.store.prefix + p.Key
 	// content-schemas.md 2.1: ZADJUSTMENTSSTATE has 2 and 3 for edited, the column
 	// before it was a truth.
 	p.Edited = c.edited.Int >= 2 || c.edited.Int == 1 && strings.EqualFold(l.edited, "ZHASADJUSTMENTS")

@@ -86,7 +86,7 @@ func (f *folders) strays(ctx context.Context, l *library, table string, newest b
 			if ctx.Err() != nil {
 				return nil, context.Cause(ctx)
 			}
-			f.rep.Report(&extract.Problem{What: "the list of files in " + libraryDB, Err: err})
+			f.rep.Report(&extract.Problem{What: "the list of files in " + l.store.db, Err: err})
 		}
 	}
 	var list []*Photo
@@ -142,7 +142,7 @@ func (f *folders) stray(dir, name, kind, table string) *Photo {
 	p := &Photo{
 		table: table, Key: filePrefix + path.Join(rel, name), Name: name, Kind: kind, Subtype: map[string]string{"photo": Still, "video": Video}[kind],
 		Size: info.Size(), Modified: info.ModTime().UTC(), Availability: Original, File: at, folder: rel, fileName: name,
-		Sidecars: f.sidecars(dir, name), Edits: f.edits(rel, name),
+		Sidecars: f.sidecars(dir, name), Edits: f.edits(cameraRoll, rel, name),
 	}
 	if kind == "photo" {
 		if p.Live = f.first(dir, filmNames(name)...); p.Live != "" {

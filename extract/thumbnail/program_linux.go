@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"image/jpeg"
 	"io"
 	"os"
 	"os/exec"
@@ -173,7 +174,10 @@ func (m *Maker) film(ctx context.Context, f *input, size int) ([]byte, error) {
 	said, err := run(ctx, at, []string{"-nostdin", "-hide_banner", "-loglevel", "error", "-threads", "1", "-protocol_whitelist", "file", "-f", "mov", "-i", inName,
 		"-map", "0:v:0", "-frames:v", "1", "-vf", "scale=w=" + box + ":h=" + box + ":force_original_aspect_ratio=decrease,format=yuvj420p",
 		"-f", "mjpeg", "-q:v", "4", "-threads", "1", "-protocol_whitelist", "pipe", "pipe:1"}, []*os.File{in}, "/", &bounded{w: &out, left: smallOutput})
-	if err != nil || out.Len() == 0 {
+	if err == nil {
+		_, err = jpeg.DecodeConfig(bytes.NewReader(out.Bytes()))
+	}
+	if err != nil {
 		return nil, failed(ctx, name, err, said)
 	}
 	return out.Bytes(), nil

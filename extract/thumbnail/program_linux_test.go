@@ -2,12 +2,17 @@ package thumbnail
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"image/jpeg"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
+
+	"github.com/keepsake-backup/keepsake/extract"
 )
 
 const templates = "../../virtualphone/internal/contents/picture/templates"
@@ -59,4 +64,59 @@ func leftovers(t *testing.T) int {
 		t.Fatal(err)
 	}
 	return len(list)
+}
+
+// instead makes a program of a script the only one that is found.
+func instead(t *testing.T, name, script string) {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+script+"\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir)
+}
+
+// Programs that do what they should not cost no preview more than itself.
+func TestMake_badPrograms(t *testing.T) {
+	before := leftovers(t)
+	for what, x := range map[string]struct{ program, file, script, want string }{
+		"missing":        {"other", "film0.mov", "exit 0", "not installed"},
+		"missing too":    {"other", "still0.heic", "exit 0", "not installed"},
+		"fails":          {"ffmpeg", "film0.mov", "echo what a pity >&2; exit 3", "what a pity"},
+		"says nothing":   {"ffmpeg", "film0.mov", "exit 0", "EOF"},
+		"gives rubbish":  {"ffmpeg", "film0.mov", "echo no picture", "ffmpeg"},
+		"floods":         {"ffmpeg", "film0.mov", "while :; do echo yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy; done", "ffmpeg"},
+		"no JPEG":        {"heif-convert", "still0.heic", "exit 0", "no picture"},
+		"rubbish JPEG":   {"heif-convert", "still0.heic", `echo rubbish > "$4"`, ""},
+		"many pictures":  {"heif-convert", "still0.heic", `echo rubbish > out-7.jpg; exit 1`, ""},
+		"has limits":     {"ffmpeg", "film0.mov", "/bin/sleep 0.3; ulimit -v >&2; ulimit -t >&2; exit 1", `2097152\n20\n`},
+		"no environment": {"ffmpeg", "film0.mov", "echo home=$HOME >&2; exit 1", `"home=\n"`},
+	} {
+		t.Run(what, func(t *testing.T) {
+			files := os.DirFS(templates)
+			instead(t, x.program, x.script)
+			_, err := New().Make(t.Context(), files, x.file, 100)
+			if !errors.Is(err, extract.ErrNoPreview) || !strings.Contains(err.Error(), x.want) {
+				t.Error(err)
+			}
+			if errors.Is(err, ErrNotInstalled) != strings.HasPrefix(what, "missing") {
+				t.Errorf("not installed? %v", err)
+			}
+		})
+	}
+	if after := leftovers(t); after != before {
+		t.Errorf("%d folders were left behind", after-before)
+	}
+}
+
+// Whoever gives up is not kept waiting, and a program that hangs is ended.
+func TestMake_cancelled(t *testing.T) {
+	instead(t, "ffmpeg", "exec /bin/sleep 60")
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	begun := time.Now()
+	_, err := New().Make(ctx, os.DirFS(templates), "film0.mov", 100)
+	if err == nil || time.Since(begun) > 10*time.Second {
+		t.Errorf("%v after %v", err, time.Since(begun))
+	}
 }

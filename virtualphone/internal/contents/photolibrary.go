@@ -2,6 +2,7 @@ package contents
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/keepsake-backup/keepsake/virtualphone/internal/contents/picture"
 )
@@ -35,6 +36,9 @@ func (t *tree) photos(p plan, r release) []*asset {
 	}
 	t.photoLibrary(r, assets)
 	t.stray()
+	if r.atLeast(15, 0) {
+		t.sharedWithYou(r)
+	}
 	for _, name := range []string{"3307", "3324", "4531"} {
 		t.noise(roll, "Media/PhotoData/Thumbnails/"+name+".ithmb", 64*len(assets))
 	}
@@ -48,6 +52,31 @@ func (t *tree) photos(p plan, r release) []*asset {
 	t.noise(roll, "Media/PhotoData/changes-wal.tmp", 300)                // never backed up
 	t.noise(roll, "Media/PhotoData/PhotoCloudSharingData/shared.JPG", 2000)
 	return assets
+}
+
+// sharedWithYou is the library of what came in messages (content-schemas.md 2): one
+// picture that is there, and one that is not.
+func (t *tree) sharedWithYou(r release) {
+	const at = "Library/Photos/Libraries/Syndication.photoslibrary/"
+	m := photoModelOf(r)
+	t.database("HomeDomain", at+"database/Photos.sqlite", func(db *database) {
+		db.photoStore(t, m)
+		for i := range 2 {
+			c := t.chance("shared with you", fmt.Sprint(i))
+			a := t.newAsset(c, i+1, stillJPEG, t.now.Add(-time.Duration(9-i)*24*time.Hour), 6000)
+			a.favourite, a.album, a.cloudOnly = false, 0, i == 1
+			a.folder, a.name = a.uuid[:1], a.uuid+".jpeg"
+			a.imported = fmt.Sprintf("IMG_%04d.jpeg", 7001+i)
+			if !a.cloudOnly {
+				data := t.original(a, c)
+				a.size = len(data)
+				t.fileAt("HomeDomain", at+"originals/"+a.folder+"/"+a.name, data, a.added)
+			}
+			db.addAsset(m, a)
+			db.exec("UPDATE "+m.assets+" SET ZSAVEDASSETTYPE = 12 WHERE Z_PK = ?", a.pk)
+		}
+		db.countPhotos(m)
+	})
 }
 
 // photoLibrary writes Photos.sqlite; the last tenth of the assets, at most ten,

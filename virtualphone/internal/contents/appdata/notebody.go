@@ -21,7 +21,7 @@ import (
 //	      4 indent, 5 checklist {1 UUID, 2 done}, 8 quote }, 3 font {1 name, 2 size},
 //	      5 weight 1 bold 2 italic, 6 underline, 7 strike, 8 super (+) or sub (−),
 //	      9 link, 10 colour {1–4 floats}, 12 attachment {1 identifier, 2 UTI},
-//	      13 Unix time of the edit } } }
+//	      13 Unix time of the edit, 14 emphasis } } }
 //
 // The runs cover the text exactly. An attachment is a run of one U+FFFC.
 
@@ -53,6 +53,7 @@ type noteRun struct {
 	script     int // 1 superscript, −1 subscript
 	link       string
 	colour     bool
+	emphasis   int // colour of a marker, iOS 18 on
 	attachment string // identifier
 	uti        string
 }
@@ -173,6 +174,9 @@ func (r noteRun) write(p *pb, when time.Time) {
 		p.message(12, func(p *pb) { p.str(1, r.attachment); p.str(2, r.uti) })
 	}
 	p.varint(13, uint64(when.Unix()))
+	if r.emphasis != 0 {
+		p.varint(14, uint64(r.emphasis))
+	}
 }
 
 func (r noteRun) writeStyle(p *pb) {

@@ -29,14 +29,27 @@ type lockedBody struct {
 	salt, wrappedKey, iv, tag, data []byte
 }
 
-func lockBody(r *rng, body []byte) (lockedBody, error) {
-	l := lockedBody{salt: r.bytes(16), iv: r.bytes(16)}
-	key := r.bytes(16)
+// columns are those of a row that say how it opens.
+func (l lockedBody) columns() []any {
+	return []any{"ZCRYPTOITERATIONCOUNT", noteIterations, "ZCRYPTOSALT", l.salt, "ZCRYPTOWRAPPEDKEY", l.wrappedKey, "ZCRYPTOINITIALIZATIONVECTOR", l.iv, "ZCRYPTOTAG", l.tag}
+}
+
+// noteLock is the key of a note.
+type noteLock struct {
+	salt, key, wrapped []byte
+}
+
+func newNoteLock(r *rng) (noteLock, error) {
+	l := noteLock{salt: r.bytes(16), key: r.bytes(16)}
 	var err error
-	if l.wrappedKey, err = wrapWithPassword(l.salt, key); err != nil {
-		return l, err
-	}
-	block, err := aes.NewCipher(key)
+	l.wrapped, err = wrapWithPassword(l.salt, l.key)
+	return l, err
+}
+
+// seal encrypts a body, values or a file.
+func (n noteLock) seal(r *rng, body []byte) (lockedBody, error) {
+	l := lockedBody{salt: n.salt, wrappedKey: n.wrapped, iv: r.bytes(16)}
+	block, err := aes.NewCipher(n.key)
 	if err != nil {
 		return l, fmt.Errorf("lock note: %w", err)
 	}

@@ -21,6 +21,17 @@ var noteEntities = []entity{{name: "ICCloudState"}, {name: "ICCloudSyncingObject
 	{name: "ICLocation"}, {name: "ICAttachmentLocation", super: "ICLocation"}, {name: "ICNoteData"}, {name: "ICNoteParticipant"},
 	{name: "ICServerChangeToken"}}
 
+// entitiesOf leaves out what older releases do not have.
+func entitiesOf(major int) []entity {
+	var list []entity
+	for _, e := range noteEntities {
+		if major >= 15 || e.name != "ICHashtag" && e.name != "ICInlineAttachment" {
+			list = append(list, e)
+		}
+	}
+	return list
+}
+
 // noteBook writes notes and what belongs to them.
 type noteBook struct {
 	w       *world
@@ -41,7 +52,7 @@ func createNotes(ctx context.Context, w *world) error {
 	err := build(ctx, f, func(d *db) {
 		d.schema("notestore.sql")
 		noteColumns(d, w.major)
-		m := newModel(r, noteEntities)
+		m := newModel(r, entitiesOf(w.major))
 		for i, name := range []string{"CHANGE", "TRANSACTION", "TRANSACTIONSTRING"} {
 			m.add(entity{name: name}, 16001+i)
 		}
@@ -66,11 +77,23 @@ func createNotes(ctx context.Context, w *world) error {
 }
 
 // noteColumns turns the iOS 17.3 table into that of other releases, by the
-// columns that tell them apart (content-schemas.md 7). Releases before 16 get
-// the layout of 16.
+// columns that tell them apart (content-schemas.md 7).
 func noteColumns(d *db, major int) {
-	if major < 17 {
-		for _, c := range []string{"ZGENERATION", "ZGENERATION1", "ZPAPERBUNDLEGENERATION", "ZFALLBACKIMAGEGENERATION", "ZFALLBACKPDFGENERATION"} {
+	for _, since := range []struct {
+		major   int
+		columns []string
+	}{
+		{14, []string{"ZLASTOPENEDDATE"}},
+		{15, []string{"ZACCOUNT5", "ZNOTE1", "ZSMARTFOLDERQUERYJSON", "ZTYPEUTI1", "ZALTTEXT", "ZTOKENCONTENTIDENTIFIER"}},
+		{16, []string{"ZACCOUNT6", "ZACCOUNT7", "ZACCOUNT8", "ZCREATIONDATE3"}},
+		{17, []string{"ZGENERATION", "ZGENERATION1", "ZPAPERBUNDLEGENERATION", "ZFALLBACKIMAGEGENERATION", "ZFALLBACKPDFGENERATION",
+			"ZFALLBACKPDFCRYPTOTAG", "ZFALLBACKPDFCRYPTOINITIALIZATIONVECTOR"}},
+	} {
+		if major >= since.major {
+			continue
+		}
+		for _, c := range since.columns {
+			d.exec("DROP INDEX IF EXISTS ZICCLOUDSYNCINGOBJECT_" + c + "_INDEX")
 			d.exec("ALTER TABLE ZICCLOUDSYNCINGOBJECT DROP COLUMN " + c)
 		}
 	}
@@ -82,12 +105,56 @@ func noteColumns(d *db, major int) {
 	}
 }
 
+// renamed gives what older releases call columns of 17.3; "" is a column they do
+// not have. Which account column is a note's is known (content-schemas.md 7), those of
+// other entities are guessed in its likeness.
+func renamed(major int, ent string) map[string]string {
+	m := map[string]string{}
+	if major < 17 {
+		for _, c := range []string{"ZGENERATION", "ZGENERATION1", "ZFALLBACKIMAGEGENERATION", "ZFALLBACKPDFGENERATION"} {
+			m[c] = ""
+		}
+	}
+	if major < 16 {
+		m["ZCREATIONDATE3"], m["ZACCOUNT6"], m["ZACCOUNT7"], m["ZACCOUNT8"] = "ZCREATIONDATE1", "ZACCOUNT3", "ZACCOUNT4", "ZACCOUNT5"
+		if ent == "ICInlineAttachment" {
+			m["ZACCOUNT4"] = "ZACCOUNT2"
+		}
+	}
+	if major < 15 {
+		m["ZACCOUNT6"], m["ZACCOUNT7"], m["ZACCOUNT8"], m["ZSMARTFOLDERQUERYJSON"] = "ZACCOUNT2", "ZACCOUNT3", "ZACCOUNT4", ""
+	}
+	return m
+}
+
+// named gives columns as the release calls them.
+func (b *noteBook) named(ent string, kv []any) []any {
+	names := renamed(b.w.major, ent)
+	if len(names) == 0 {
+		return kv
+	}
+	var out []any
+	for i := 0; i+1 < len(kv); i += 2 {
+		name, ok := kv[i].(string)
+		if other, changed := names[name]; ok && changed {
+			name = other
+		}
+		if name != "" {
+			out = append(out, name, kv[i+1])
+		}
+	}
+	return out
+}
+
+// words tells whether the release has words that are objects: tags, mentions, links.
+func (b *noteBook) words() bool { return b.w.major >= 15 }
+
 // object adds a row of any kind of syncing object with the columns all have.
 func (b *noteBook) object(ent string, pk int, kv ...any) {
 	state := b.m.insert(b.d, "ZICCLOUDSTATE", "ICCloudState", "ZCURRENTLOCALVERSION", 1, "ZINCLOUD", 1, "ZLATESTVERSIONSYNCEDTOCLOUD", 1,
 		"ZCLOUDSYNCINGOBJECT", pk, "Z2_CLOUDSYNCINGOBJECT", b.m.num[ent], "ZLOCALVERSIONDATE", cocoa(b.w.now.Add(-48*time.Hour)))
-	b.m.insertAs(b.d, "ZICCLOUDSYNCINGOBJECT", ent, pk, append([]any{"ZISSHAREDIRTY", 0, "ZMINIMUMSUPPORTEDNOTESVERSION", 0,
-		"ZNEEDSINITIALFETCHFROMCLOUD", 0, "ZCLOUDSTATE", state, "ZSERVERRECORDDATA", b.r.bytes(96)}, kv...)...)
+	b.m.insertAs(b.d, "ZICCLOUDSYNCINGOBJECT", ent, pk, b.named(ent, append([]any{"ZISSHAREDIRTY", 0, "ZMINIMUMSUPPORTEDNOTESVERSION", 0,
+		"ZNEEDSINITIALFETCHFROMCLOUD", 0, "ZCLOUDSTATE", state, "ZSERVERRECORDDATA", b.r.bytes(96)}, kv...))...)
 }
 
 // containers writes the account, with the check value of its password, and
@@ -111,7 +178,9 @@ func (b *noteBook) containers() {
 	b.folders.trash = folder("TrashFolder-CloudKit", "Recently Deleted", 1, nil, nil)
 	outer := folder(b.r.guid(), "House", 0, nil, nil)
 	b.folders.garden = folder(b.r.guid(), "Garden", 0, outer, nil)
-	folder(b.r.guid(), "Checklists", 3, nil, `{"entity":"note","type":{"checklists":{}}}`)
+	if b.w.major >= 15 {
+		folder(b.r.guid(), "Checklists", 3, nil, `{"entity":"note","type":{"checklists":{}}}`)
+	}
 	b.m.insert(b.d, "ZICSERVERCHANGETOKEN", "ICServerChangeToken", "ZDATABASESCOPE", 2, "ZACCOUNT", b.account, "ZOWNERNAME", "__defaultOwner__",
 		"ZZONENAME", "Notes", "ZCKSERVERCHANGETOKENDATA", b.r.bytes(64))
 }
@@ -148,12 +217,13 @@ func (b *noteBook) note(i int, at time.Time) {
 		return
 	case 8:
 		b.hashtagNote(t, pk)
-		extra = []any{"ZISPINNED", 1}
+		extra = []any{"ZISPINNED", 1, "ZSERVERSHAREDATA", b.r.bytes(64)}
 	case 9:
 		b.pictureNote(t, pk, false)
 	case 10:
 		t.line(styleTitle, pick(b.r, otherScripts))
 		t.line(styleBody, strings.Join(otherScripts, " "))
+		b.rightToLeftTable(t, pk)
 		folder = b.folders.garden
 	case 11:
 		t.line(styleTitle, "Marked for deletion")

@@ -2,6 +2,7 @@ package appdata
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -21,6 +22,7 @@ func (b *noteBook) richNote(t *noteText) {
 	for _, s := range []int{styleDotted, styleDashed, styleNumbered} {
 		t.line(s, "one "+pick(b.r, things))
 		t.add(noteRun{style: s, indent: 1, text: "and another " + pick(b.r, things) + "\n"})
+		t.add(noteRun{style: styleChecklist, indent: 2, todo: b.r.uuid(), done: s == styleDashed, text: "to be checked\n"})
 	}
 	t.line(styleSubheading, "Who comes")
 	t.add(noteRun{style: styleBody, weight: 1, text: "Bold"}, noteRun{style: styleBody, text: ", "}, noteRun{style: styleBody, weight: 2, text: "italic"},
@@ -29,8 +31,14 @@ func (b *noteBook) richNote(t *noteText) {
 		noteRun{style: styleBody, text: " H"}, noteRun{style: styleBody, script: -1, text: "2"}, noteRun{style: styleBody, text: "O "},
 		noteRun{style: styleBody, colour: true, text: "red "}, noteRun{style: styleBody, link: "https://www.example.org/walks", text: "a link 🥾"},
 		noteRun{style: styleBody, text: "\n"})
-	t.add(noteRun{style: styleBody, align: 1, text: "centred\n"}, noteRun{style: styleBody, quote: true, text: "a quotation\n"})
+	t.add(noteRun{style: styleBody, align: 1, text: "centred\n"}, noteRun{style: styleBody, align: 2, text: "to the right\n"},
+		noteRun{style: styleBody, align: 3, text: "justified\n"}, noteRun{style: styleBody, quote: true, text: "a quotation\n"},
+		noteRun{style: styleBody, quote: true, weight: 2, text: "of two lines\n"})
 	t.line(styleMono, "ls -l | wc")
+	t.line(styleMono, "\techo '<b>*not bold*</b>' # `date`")
+	if b.w.major >= 18 {
+		t.add(noteRun{style: styleBody, emphasis: 3, text: "marked"}, noteRun{style: styleBody, text: " and not\n"})
+	}
 }
 
 func (b *noteBook) checklist(t *noteText) {
@@ -44,8 +52,8 @@ func (b *noteBook) checklist(t *noteText) {
 // attachment adds an ICAttachment row and its place in the text.
 func (b *noteBook) attachment(t *noteText, note int, uti string, kv ...any) (pk int, id string) {
 	pk, id = b.m.next("ICAttachment"), b.r.guid()
-	b.object("ICAttachment", pk, append([]any{"ZIDENTIFIER", id, "ZTYPEUTI", uti, "ZNOTE", note, "ZACCOUNT1", b.account, "ZMARKEDFORDELETION", 0,
-		"ZISPASSWORDPROTECTED", 0, "ZCREATIONDATE", cocoa(t.when), "ZMODIFICATIONDATE", cocoa(t.when)}, kv...)...)
+	b.object("ICAttachment", pk, append(append([]any{"ZIDENTIFIER", id, "ZTYPEUTI", uti, "ZNOTE", note, "ZACCOUNT1", b.account, "ZMARKEDFORDELETION", 0,
+		"ZCREATIONDATE", cocoa(t.when), "ZMODIFICATIONDATE", cocoa(t.when)}, missing([]any{"ZISPASSWORDPROTECTED", 0}, kv)...), kv...)...)
 	t.add(noteRun{style: styleBody, text: "\ufffc", attachment: id, uti: uti}, noteRun{style: styleBody, text: "\n"})
 	return pk, id
 }
@@ -63,68 +71,203 @@ func (b *noteBook) tableNote(t *noteText, note int) {
 	t.line(styleBody, "Add yourselves.")
 }
 
-// pictureNote has an image; if it is not there, it is only in iCloud.
+// rightToLeftTable is one whose first column is on the right.
+func (b *noteBook) rightToLeftTable(t *noteText, note int) {
+	data, err := encodeTableOf(b.r, t.when, [][]string{{"שם", "מספר"}, {"שלום", "1"}}, "CRTableColumnDirectionRightToLeft")
+	b.d.fail(err)
+	b.attachment(t, note, "com.apple.notes.table", "ZMERGEABLEDATA1", data)
+}
+
+// pictureNote has an image; if it is not there, it is only in iCloud. If it is, there
+// is one of everything else, too.
 func (b *noteBook) pictureNote(t *noteText, note int, there bool) {
 	t.line(styleTitle, "The "+pick(b.r, places))
-	media := b.m.next("ICMedia")
 	pic, err := drawJPEG(b.r, 160, 120)
 	b.d.fail(err)
-	att, id := b.attachment(t, note, "public.jpeg", "ZMEDIA", media, "ZFILESIZE", len(pic), "ZSIZEWIDTH", 160.0, "ZSIZEHEIGHT", 120.0, "ZTITLE", "IMG_0042.jpeg")
+	att, id := b.fileAttachment(t, note, "public.jpeg", "IMG_0042.jpeg", padJPEG(b.r, pic, b.w.n.minFile), there, "ZSIZEWIDTH", 160.0, "ZSIZEHEIGHT", 120.0)
 	t.line(styleBody, paragraph(b.r, 1))
-	mediaID, generation := b.r.guid(), "1_"+b.r.guid()
-	dir := fmt.Sprintf("Accounts/%s/Media/%s/", b.home, mediaID)
-	kv := []any{"ZIDENTIFIER", mediaID, "ZFILENAME", "IMG_0042.jpeg", "ZATTACHMENT1", att, "ZACCOUNT6", b.account, "ZMARKEDFORDELETION", 0}
-	if b.w.major >= 17 {
-		kv, dir = append(kv, "ZGENERATION1", generation), dir+generation+"/"
-	}
-	b.object("ICMedia", media, kv...)
 	if !there || b.d.err != nil {
 		return
 	}
-	b.d.fail(b.w.write(notesDomain, dir+"IMG_0042.jpeg", padJPEG(b.r, pic, b.w.n.minFile), t.when))
 	b.preview(t, att, id)
+	b.everything(t, note)
 }
+
+// fileAttachment is one with a file of its own.
+func (b *noteBook) fileAttachment(t *noteText, note int, uti, name string, data []byte, there bool, kv ...any) (pk int, id string) {
+	media := b.m.next("ICMedia")
+	pk, id = b.attachment(t, note, uti, append([]any{"ZMEDIA", media, "ZFILESIZE", len(data), "ZTITLE", name}, kv...)...)
+	b.media(t, media, pk, name, data, there)
+	return pk, id
+}
+
+// media writes the row of a file, and the file.
+func (b *noteBook) media(t *noteText, pk, attachment int, name string, data []byte, there bool) {
+	id, generation := b.r.guid(), "1_"+b.r.guid()
+	b.object("ICMedia", pk, "ZIDENTIFIER", id, "ZFILENAME", name, "ZATTACHMENT1", attachment, "ZACCOUNT6", b.account, "ZMARKEDFORDELETION", 0, "ZGENERATION1", generation)
+	if there && b.d.err == nil {
+		b.d.fail(b.w.write(notesDomain, b.mediaDir(id, generation)+name, data, t.when))
+	}
+}
+
+// mediaDir is where the file of a media row lies; since iOS 17 in a folder of its own
+// for every version of it.
+func (b *noteBook) mediaDir(id, generation string) string {
+	dir := fmt.Sprintf("Accounts/%s/Media/%s/", b.home, id)
+	if b.w.major >= 17 {
+		dir += generation + "/"
+	}
+	return dir
+}
+
+// everything has a drawing, a scan of two pages, a document, a recording and a page of
+// the web.
+func (b *noteBook) everything(t *noteText, note int) {
+	b.drawing(t, note)
+	b.gallery(t, note)
+	b.fileAttachment(t, note, "com.adobe.pdf", "Timetable.pdf", tinyPDF, true)
+	sound, err := memoAudio(nil, b.r.bytes(64))
+	b.d.fail(err)
+	b.fileAttachment(t, note, "com.apple.m4a-audio", "Recording.m4a", sound, true, "ZDURATION", memoSeconds)
+	b.attachment(t, note, "public.url", "ZURLSTRING", "https://www.example.org/timetable?line=7&day=2", "ZTITLE", "Timetable of line 7")
+}
+
+// drawing has no file that others read, but a picture of it.
+func (b *noteBook) drawing(t *noteText, note int) {
+	pic, err := drawPNG(b.r, 120, 90)
+	b.d.fail(err)
+	uti, generation := "com.apple.paper", "1_"+b.r.guid()
+	if b.w.major < 15 {
+		uti = "com.apple.drawing.2"
+	}
+	_, id := b.attachment(t, note, uti, "ZFALLBACKIMAGEGENERATION", generation, "ZSIZEWIDTH", 120.0, "ZSIZEHEIGHT", 90.0)
+	rel := fmt.Sprintf("Accounts/%s/FallbackImages/%s/%s/FallbackImage.png", b.home, id, generation)
+	if b.w.major < 17 {
+		rel = fmt.Sprintf("Accounts/%s/FallbackImages/%s.jpg", b.home, id)
+		pic, err = drawJPEG(b.r, 120, 90)
+		b.d.fail(err)
+	}
+	b.d.fail(b.w.write(notesDomain, rel, pic, t.when))
+}
+
+// gallery is a scan of two pages: attachments in an attachment. Since iOS 17 the phone
+// also keeps scans as a document [?].
+func (b *noteBook) gallery(t *noteText, note int) {
+	pages := []string{b.r.guid(), b.r.guid()}
+	data, err := encodeGallery(b.r, pages)
+	b.d.fail(err)
+	parent, _ := b.attachment(t, note, "com.apple.notes.gallery", "ZMERGEABLEDATA1", data, "ZTITLE", "Scanned documents")
+	for i, id := range pages {
+		pic, err := drawJPEG(b.r, 90, 120)
+		b.d.fail(err)
+		pk, media := b.m.next("ICAttachment"), b.m.next("ICMedia")
+		b.object("ICAttachment", pk, "ZIDENTIFIER", id, "ZTYPEUTI", "public.jpeg", "ZNOTE", note, "ZPARENTATTACHMENT", parent, "ZACCOUNT1", b.account, "ZMARKEDFORDELETION", 0,
+			"ZMEDIA", media, "ZFILESIZE", len(pic), "ZOCRSUMMARY", "page "+fmt.Sprint(i+1))
+		b.media(t, media, pk, fmt.Sprintf("Page %d.jpg", i+1), pic, true)
+	}
+	if b.w.major >= 17 {
+		generation := "1_" + b.r.guid()
+		_, id := b.attachment(t, note, "com.apple.paper.doc.scan", "ZFALLBACKPDFGENERATION", generation, "ZTITLE", "Letter")
+		b.d.fail(b.w.write(notesDomain, fmt.Sprintf("Accounts/%s/FallbackPDFs/%s/%s/FallbackPDF.pdf", b.home, id, generation), tinyPDF, t.when))
+	}
+}
+
+// tinyPDF is a document of one empty page.
+var tinyPDF = []byte("%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n" +
+	"3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 200 200]>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n")
 
 // preview is the small picture the list shows.
 func (b *noteBook) preview(t *noteText, attachment int, id string) {
 	pk, name, generation := b.m.next("ICAttachmentPreviewImage"), id+"-1-192x144-0", "1_"+b.r.guid()
 	pic, err := drawPNG(b.r, 192, 144)
 	b.d.fail(err)
-	kv := []any{"ZIDENTIFIER", name, "ZATTACHMENT", attachment, "ZWIDTH", 192.0, "ZHEIGHT", 144.0, "ZSCALE", 1.0, "ZVERSION", 1, "ZMARKEDFORDELETION", 0}
+	kv := []any{"ZIDENTIFIER", name, "ZATTACHMENT", attachment, "ZWIDTH", 192.0, "ZHEIGHT", 144.0, "ZSCALE", 1.0, "ZVERSION", 1, "ZMARKEDFORDELETION", 0,
+		"ZGENERATION", generation}
 	rel := fmt.Sprintf("Accounts/%s/Previews/%s.png", b.home, name)
 	if b.w.major >= 17 {
-		kv = append(kv, "ZGENERATION", generation)
 		rel = fmt.Sprintf("Accounts/%s/Previews/%s/%s/Preview.png", b.home, name, generation)
 	}
 	b.object("ICAttachmentPreviewImage", pk, kv...)
 	b.d.fail(b.w.write(notesDomain, rel, pic, t.when))
 }
 
-// hashtagNote has an inline attachment: a word that is an object.
+const inlineUTI = "com.apple.notes.inlinetextattachment."
+
+// word adds a word that is an object, and its place in the text.
+func (b *noteBook) word(t *noteText, note int, uti, text, token string) string {
+	pk, id := b.m.next("ICInlineAttachment"), b.r.guid()
+	b.object("ICInlineAttachment", pk, "ZIDENTIFIER", id, "ZTYPEUTI1", inlineUTI+uti, "ZALTTEXT", text, "ZTOKENCONTENTIDENTIFIER", token, "ZNOTE1", note,
+		"ZACCOUNT4", b.account, "ZMARKEDFORDELETION", 0)
+	t.add(noteRun{style: styleBody, text: "\ufffc", attachment: id, uti: inlineUTI + uti})
+	return id
+}
+
+// hashtagNote has words that are objects, in releases that have them.
 func (b *noteBook) hashtagNote(t *noteText, note int) {
 	t.line(styleTitle, "Things to repair")
-	pk, id := b.m.next("ICInlineAttachment"), b.r.guid()
-	const uti = "com.apple.notes.inlinetextattachment.hashtag"
-	b.object("ICInlineAttachment", pk, "ZIDENTIFIER", id, "ZTYPEUTI1", uti, "ZALTTEXT", "#house", "ZTOKENCONTENTIDENTIFIER", "HOUSE", "ZNOTE1", note,
-		"ZACCOUNT4", b.account, "ZMARKEDFORDELETION", 0)
+	t.add(noteRun{style: styleBody, text: "For the "})
+	if !b.words() {
+		t.line(styleBody, "house: "+pick(b.r, things))
+		return
+	}
+	id := b.word(t, note, "hashtag", "#house", "HOUSE")
 	tag := b.m.next("ICHashtag")
 	b.object("ICHashtag", tag, "ZIDENTIFIER", "hashtag-"+id, "ZDISPLAYTEXT", "house", "ZSTANDARDIZEDCONTENT", "HOUSE", "ZACCOUNT3", b.account, "ZMARKEDFORDELETION", 0)
-	t.add(noteRun{style: styleBody, text: "For the "}, noteRun{style: styleBody, text: "\ufffc", attachment: id, uti: uti},
-		noteRun{style: styleBody, text: ": " + pick(b.r, things) + "\n"})
+	t.add(noteRun{style: styleBody, text: ": " + pick(b.r, things) + "\n"}, noteRun{style: styleBody, text: "Ask "})
+	b.word(t, note, "mention", "@"+pick(b.r, givenNames), "_"+fmt.Sprintf("%x", b.r.bytes(16)))
+	t.add(noteRun{style: styleBody, text: ", see "})
+	other := b.d.text("SELECT ZIDENTIFIER FROM ZICCLOUDSYNCINGOBJECT WHERE Z_ENT=? ORDER BY Z_PK LIMIT 1", b.m.num["ICNote"])
+	b.word(t, note, "link", "the first note", "applenotes:note/"+strings.ToLower(other)+"?ownerIdentifier=_0")
+	t.line(styleBody, ".")
 }
 
 // lockedNote is in the password form: salt, count and wrapped key in the note's
-// row, vector and tag in both rows.
+// row, vector and tag in both rows. A table and a picture in it are locked, too.
 func (b *noteBook) lockedNote(t *noteText, pk int) {
+	lock, err := newNoteLock(b.r)
+	b.d.fail(err)
 	t.line(styleTitle, "Locked "+pick(b.r, things))
 	t.line(styleBody, "The spare key is under the "+pick(b.r, things)+".")
+	b.lockedTable(t, pk, lock)
+	b.lockedPicture(t, pk, lock)
 	plain, err := t.encode()
 	b.d.fail(err)
-	l, err := lockBody(b.r, plain)
+	l, err := lock.seal(b.r, plain)
 	b.d.fail(err)
 	data := b.m.insert(b.d, "ZICNOTEDATA", "ICNoteData", "ZNOTE", pk, "ZDATA", l.data, "ZCRYPTOINITIALIZATIONVECTOR", l.iv, "ZCRYPTOTAG", l.tag)
-	b.noteRow(pk, data, t, b.folders.notes, t.title(), "", "ZISPASSWORDPROTECTED", 1, "ZPASSWORDHINT", noteHint, "ZCRYPTOITERATIONCOUNT", noteIterations,
-		"ZCRYPTOSALT", l.salt, "ZCRYPTOWRAPPEDKEY", l.wrappedKey, "ZCRYPTOINITIALIZATIONVECTOR", l.iv, "ZCRYPTOTAG", l.tag)
+	b.noteRow(pk, data, t, b.folders.notes, t.title(), "", append([]any{"ZISPASSWORDPROTECTED", 1, "ZPASSWORDHINT", noteHint}, l.columns()...)...)
+}
+
+// lockedTable has its cells in the encrypted values of its row.
+func (b *noteBook) lockedTable(t *noteText, note int, lock noteLock) {
+	table, err := encodeTable(b.r, t.when, [][]string{{"Door", "Code"}, {"Garage", "4711"}})
+	b.d.fail(err)
+	values, err := json.Marshal(map[string]any{"mergeableData": table})
+	b.d.fail(err)
+	l, err := lock.seal(b.r, values)
+	b.d.fail(err)
+	b.attachment(t, note, "com.apple.notes.table", append([]any{"ZISPASSWORDPROTECTED", 1, "ZENCRYPTEDVALUESJSON", l.data}, l.columns()...)...)
+}
+
+// lockedPicture has a file named by its identifier.
+func (b *noteBook) lockedPicture(t *noteText, note int, lock noteLock) {
+	pic, err := drawJPEG(b.r, 120, 90)
+	b.d.fail(err)
+	l, err := lock.seal(b.r, pic)
+	b.d.fail(err)
+	values, err := json.Marshal(map[string]any{"filename": "Safe.jpeg"})
+	b.d.fail(err)
+	v, err := lock.seal(b.r, values)
+	b.d.fail(err)
+	media, id, generation := b.m.next("ICMedia"), b.r.guid(), "1_"+b.r.guid()
+	att, _ := b.attachment(t, note, "public.jpeg", append([]any{"ZISPASSWORDPROTECTED", 1, "ZMEDIA", media, "ZFILESIZE", len(pic)}, v.columns()...)...)
+	kv := append([]any{"ZIDENTIFIER", id, "ZATTACHMENT1", att, "ZACCOUNT6", b.account, "ZMARKEDFORDELETION", 0, "ZGENERATION1", generation, "ZISPASSWORDPROTECTED", 1,
+		"ZENCRYPTEDVALUESJSON", v.data, "ZASSETCRYPTOINITIALIZATIONVECTOR", l.iv, "ZASSETCRYPTOTAG", l.tag}, v.columns()...)
+	// The file has a key of its own in real life; here the row's opens both.
+	b.object("ICMedia", media, kv...)
+	if b.d.err == nil {
+		b.d.fail(b.w.write(notesDomain, b.mediaDir(id, generation)+id, l.data, t.when))
+	}
 }
 
 // accountKeyNote is in the form whose key lies elsewhere.

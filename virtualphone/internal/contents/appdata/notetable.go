@@ -43,11 +43,15 @@ type tablePool struct {
 
 // encodeTable makes the blob of a table given as rows of cells.
 func encodeTable(r *rng, when time.Time, cells [][]string) ([]byte, error) {
+	return encodeTableOf(r, when, cells, "CRTableColumnDirectionLeftToRight")
+}
+
+func encodeTableOf(r *rng, when time.Time, cells [][]string, towards string) ([]byte, error) {
 	t := &tablePool{r: r, when: when, device: r.uuid()}
 	t.uuids = append(t.uuids, t.device)
 	root := t.reserve() // the table is the first object
 	rows, columns := t.axis(len(cells)), t.axis(len(cells[0]))
-	direction := t.direction("CRTableColumnDirectionLeftToRight")
+	direction := t.direction(towards)
 	rowSet, columnSet := t.orderedSet(rows), t.orderedSet(columns)
 	cellColumns := t.cells(rows, columns, cells)
 	t.objects[root].message(13, func(p *pb) {
@@ -211,4 +215,22 @@ func (t *tablePool) cells(rows, columns []tableLine, cells [][]string) int {
 		}
 	})
 	return all
+}
+
+// encodeGallery makes the blob of a gallery: a string object for the identifier of each
+// attachment in it.
+func encodeGallery(r *rng, ids []string) ([]byte, error) {
+	t := &tablePool{r: r, device: r.uuid()}
+	t.uuids = append(t.uuids, t.device)
+	for _, id := range ids {
+		o := t.reserve()
+		t.objects[o].message(13, func(p *pb) {
+			p.varint(1, uint64(slices.Index(tableTypes, "com.apple.CRDT.NSString")))
+			p.message(3, func(p *pb) {
+				p.varint(1, uint64(slices.Index(tableKeys, "self")))
+				p.message(2, func(p *pb) { p.str(4, id) })
+			})
+		})
+	}
+	return t.encode()
 }
