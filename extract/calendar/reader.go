@@ -63,7 +63,7 @@ type opened struct {
 	src       *extract.Source
 	calendars []*aCalendar
 	byRow     map[int64]*aCalendar
-	twice     map[string]bool // keys and UUIDs that several rows have
+	twice     map[string]int64 // the first row of keys and UUIDs that several rows have
 }
 
 func open(ctx context.Context, src *extract.Source) (*opened, error) {

@@ -167,13 +167,14 @@ func place(title, address string, latitude, longitude, radius sqlitefs.Real) *Pl
 }
 
 // key is what an event is known by: its UID, for a detached occurrence with the time it
-// was to be; where several rows have that, with the row's UUID, or its number.
+// was to be; where several rows have that, all but the first with the row's UUID, or its
+// number.
 func (s *opened) key(uid string, occurrence sqlitefs.Real, uuid string, row int64) string {
 	key := plainKey(uid, occurrence)
-	switch {
-	case !s.twice[key]:
+	if first, several := s.twice[key]; !several || first == row {
 		return key
-	case uuid != "" && !s.twice["@"+uuid]:
+	}
+	if _, several := s.twice["@"+uuid]; uuid != "" && !several {
 		return key + "@" + uuid
 	}
 	return fmt.Sprintf("%s#%d", key, row)
@@ -201,7 +202,7 @@ func (s *opened) identity() string {
 
 // eachIdentity calls f for the identity of every event.
 func (s *opened) eachIdentity(ctx context.Context, f func(row int64, uid string, occurrence sqlitefs.Real, uuid string) bool) error {
-	rows, err := s.db.QueryContext(ctx, "SELECT i.ROWID, "+s.identity()+" FROM CalendarItem i WHERE "+s.events())
+	rows, err := s.db.QueryContext(ctx, "SELECT i.ROWID, "+s.identity()+" FROM CalendarItem i WHERE "+s.events()+" ORDER BY i.ROWID")
 	if err != nil {
 		return s.db.Err(ctx, err)
 	}
@@ -220,22 +221,23 @@ func (s *opened) eachIdentity(ctx context.Context, f func(row int64, uid string,
 	return s.db.Err(ctx, rows.Err())
 }
 
-// loadTwice finds the keys that several rows would have.
+// loadTwice finds the keys that several rows would have, and the first of those.
 func (s *opened) loadTwice(ctx context.Context) error {
 	if s.twice != nil {
 		return nil
 	}
-	seen := map[string]bool{}
-	s.twice = map[string]bool{}
-	note := func(key string) {
-		if seen[key] {
-			s.twice[key] = true
+	first := map[string]int64{}
+	s.twice = map[string]int64{}
+	note := func(key string, row int64) {
+		if before, several := first[key]; !several {
+			first[key] = row
+		} else {
+			s.twice[key] = before
 		}
-		seen[key] = true
 	}
-	return s.eachIdentity(ctx, func(_ int64, uid string, occurrence sqlitefs.Real, uuid string) bool {
-		note(plainKey(uid, occurrence))
-		note("@" + uuid)
+	return s.eachIdentity(ctx, func(row int64, uid string, occurrence sqlitefs.Real, uuid string) bool {
+		note(plainKey(uid, occurrence), row)
+		note("@"+uuid, row)
 		return true
 	})
 }

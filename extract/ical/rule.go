@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Frequencies of a Rule.
@@ -139,7 +140,7 @@ func (r Rule) Words() string {
 	case r.Count > 0:
 		words += fmt.Sprintf(", %d times", r.Count)
 	case !r.Until.IsZero():
-		words += " until " + r.Until.String()
+		words += " until " + r.Until.String()[:len(time.DateOnly)]
 	}
 	return words
 }
