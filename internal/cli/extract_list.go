@@ -44,7 +44,7 @@ func (l *lister) Emit(r extract.Record) error {
 	}
 	line := e.Title
 	for _, more := range []string{e.Detail, strings.Join(strings.Fields(e.Text), " ")} {
-		if more != "" && more != e.Title {
+		if more != "" && !strings.Contains(line, more) && (e.Detail == "" || !strings.HasPrefix(more, e.Detail+" ")) {
 			line += "  " + more
 		}
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/keepsake-backup/keepsake/extract"
 	"github.com/keepsake-backup/keepsake/extract/apps"
+	"github.com/keepsake-backup/keepsake/extract/contacts"
 	"github.com/keepsake-backup/keepsake/itunesbackup"
 	"github.com/keepsake-backup/keepsake/snapshot"
 )
@@ -34,7 +35,7 @@ func OfBackup(ctx context.Context, b *itunesbackup.Backup, fallback time.Time) (
 	if err != nil {
 		return nil, fmt.Errorf("look inside: %w", err)
 	}
-	src := &extract.Source{FS: fsys, Zone: time.Local, Device: extract.Device{Time: fallback}}
+	src := &extract.Source{FS: fsys, Zone: time.Local, ReadNames: contacts.ReadNames, Device: extract.Device{Time: fallback}}
 	if manifest := b.ManifestPlist(); manifest.Applications != nil {
 		src.Device.Apps = apps.Installed(nil, nil, manifest.Applications)
 	}
