@@ -24,7 +24,7 @@ func OfSnapshot(ctx context.Context, p *snapshot.Snapshot) *extract.Source {
 	return &extract.Source{
 		FS:     p.FS(ctx),
 		Device: extract.Device{UDID: info.UDID, Name: info.Name, Product: meta.ProductType, IOS: meta.ProductVersion, Time: info.Time},
-		Zone:   time.Local,
+		Zone:   time.Local, ReadNames: contacts.ReadNames,
 	}
 }
 
