@@ -88,3 +88,19 @@ func BenchmarkRead(b *testing.B) {
 		}
 	})
 }
+
+// Files of 100,000 photos for a mounted version: seconds, as extract.Filer asks.
+func BenchmarkFiles(b *testing.B) {
+	dir := manyPhotos(b)
+	stop := memory(b)
+	for b.Loop() {
+		src, n := &extract.Source{FS: os.DirFS(dir)}, 0
+		if err := New().Files(b.Context(), src, func(extract.File) error { n++; return nil }); err != nil || n < many*8/10 {
+			b.Fatalf("%d files, %v", n, err)
+		}
+		if err := src.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	stop()
+}

@@ -32,4 +32,11 @@
 // "Optimise storage" most rows have none ([Availability]). Files that no row names
 // (imported by a program, or newer than the library) are records of the table
 // "files"; where the library is missing or damaged all files are listed as "photos".
+//
+// # Shared with You
+//
+// What others have sent in messages has a library of its own since iOS 15, of the same
+// schema, in HomeDomain/Library/Photos/Libraries/Syndication.photoslibrary: files are
+// originals/<ZDIRECTORY>/<ZFILENAME>, a folder for each first digit of the UUID. It is
+// the table "shared", and in no album.
 package photos

@@ -120,3 +120,23 @@ func TestMake_cancelled(t *testing.T) {
 		t.Errorf("%v after %v", err, time.Since(begun))
 	}
 }
+
+// However a film's boxes lie, the copy has its length and ends.
+func FuzzCopyFilm(f *testing.F) {
+	f.Add([]byte("\x00\x00\x00\x08ftyp\x00\x00\x00\x01mdat\x00\x00\x00\x00\x00\x00\x00\x20................\x00\x00\x00\x00moov...."))
+	f.Add([]byte("\x00\x00\x00\x01mdat\xff\xff\xff\xff\xff\xff\xff\xff"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		to, err := inMemory()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer to.Close()
+		err = copyFilm(to, &input{ReaderAt: bytes.NewReader(data), size: int64(len(data)), format: movieFormat})
+		if err != nil && !errors.Is(err, extract.ErrNoPreview) {
+			t.Error(err)
+		}
+		if info, err := to.Stat(); err != nil || info.Size() != int64(len(data)) {
+			t.Errorf("%d bytes of %d, %v", info.Size(), len(data), err)
+		}
+	})
+}
