@@ -11,6 +11,7 @@ import (
 	"github.com/keepsake-backup/keepsake/extract/apps"
 	"github.com/keepsake-backup/keepsake/extract/calendar"
 	"github.com/keepsake-backup/keepsake/extract/contacts"
+	"github.com/keepsake-backup/keepsake/extract/music"
 	"github.com/keepsake-backup/keepsake/extract/notes"
 	"github.com/keepsake-backup/keepsake/extract/photos"
 	"github.com/keepsake-backup/keepsake/extract/reminders"
@@ -29,6 +30,7 @@ func All() []extract.Extractor {
 		calendar.New(),
 		reminders.New(),
 		safari.New(),
+		music.New(),
 		whatsapp.New(),
 		apps.New(),
 	}
