@@ -77,5 +77,5 @@ func (*Reader) Groups(ctx context.Context, src *extract.Source) ([]extract.Group
 		}
 		return nil, err
 	}
-	return l.groups(ctx)
+	return extract.Memo(src, "photos/groups", func() ([]extract.Group, error) { return l.groups(ctx) })
 }

@@ -106,7 +106,7 @@ func emitStrays(ctx context.Context, f *folders, l *library, table string, q ext
 // there, unread.
 func readLibrary(ctx context.Context, l *library, f *folders, page *extract.Page, out extract.Emitter) error {
 	q := page.Query
-	pks, skipped, err := l.choose(ctx, q)
+	pks, skipped, err := l.page(ctx, f.src, q)
 	if err != nil {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)

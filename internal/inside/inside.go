@@ -22,9 +22,10 @@ import (
 func OfSnapshot(ctx context.Context, p *snapshot.Snapshot) *extract.Source {
 	info, meta := p.Info(), p.Meta()
 	return &extract.Source{
-		FS:     p.FS(ctx),
-		Device: extract.Device{UDID: info.UDID, Name: info.Name, Product: meta.ProductType, IOS: meta.ProductVersion, Time: info.Time},
-		Zone:   time.Local, ReadNames: contacts.ReadNames,
+		FS: p.FS(ctx),
+		Device: extract.Device{UDID: info.UDID, Name: info.Name, Product: meta.ProductType, IOS: meta.ProductVersion, Time: info.Time,
+			Apps: appsOf(p.Session().FS(ctx, p.Tree()), path.Join(info.UDID, "_ios"))},
+		Zone: time.Local, ReadNames: contacts.ReadNames,
 	}
 }
 
