@@ -301,5 +301,7 @@ func (l *library) place(n line, r *Reminder) {
 			}
 		}
 	}
-	r.Parent = l.keys[n.store][r.parent]
+	if r.parent != n.row {
+		r.Parent = l.keys[n.store][r.parent]
+	}
 }

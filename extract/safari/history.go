@@ -83,11 +83,12 @@ func (s *historyStore) records(ctx context.Context, q extract.Query) iter.Seq2[r
 	if s.db.Has("history_items", "id") && s.db.Has("history_visits", "history_item") {
 		join, page = " LEFT JOIN history_items i ON i.id = v.history_item", s.db.List("history_items", "i", "url", "visit_count")
 	}
-	query := "SELECT " + s.db.List("history_visits", "v", "id", "visit_time", "title", "origin", "load_successful", "redirect_source", "redirect_destination", "synthesized") +
-		", " + page + " FROM history_visits v" + join + " WHERE " + condition + " ORDER BY " + strings.ReplaceAll(order, "v.visit_time", "("+when+")")
-	if q.Limit > 0 {
-		query += fmt.Sprintf(" LIMIT %d", q.Limit)
+	order = strings.ReplaceAll(order, "v.visit_time", "("+when+")")
+	if q.Limit > 0 { // chosen before pages are looked up
+		condition += fmt.Sprintf(" AND v.id IN (SELECT v.id FROM history_visits v WHERE %s ORDER BY %s LIMIT %d)", condition, order, q.Limit)
 	}
+	query := "SELECT " + s.db.List("history_visits", "v", "id", "visit_time", "title", "origin", "load_successful", "redirect_source", "redirect_destination", "synthesized") +
+		", " + page + " FROM history_visits v" + join + " WHERE " + condition + " ORDER BY " + order
 	return func(yield func(record, error) bool) {
 		rows, err := s.db.QueryContext(ctx, query)
 		if err != nil {
