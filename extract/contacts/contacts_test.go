@@ -2,6 +2,7 @@ package contacts_test
 
 import (
 	"io/fs"
+	"os"
 	"testing"
 
 	"github.com/keepsake-backup/keepsake/extract/contacts"
@@ -13,6 +14,15 @@ const (
 	book   = folder + "/AddressBook.sqlitedb"
 	images = folder + "/AddressBookImages.sqlitedb"
 )
+
+func readFile(t testing.TB, name string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
 
 func public(t testing.TB) fs.FS { return extracttest.Public(t, "ios15-contacts", folder) }
 

@@ -115,8 +115,8 @@ func (m *images) data(ctx context.Context, ref imageRef) ([]byte, error) {
 
 // showable tells whether a browser may be given a picture: it is what it says.
 func showable(data []byte, kind string) bool {
-	if kind == "image/webp" {
-		return true
+	if kind == "image/webp" || kind == "image/heic" {
+		return true // nothing here reads them
 	}
 	c, _, err := image.DecodeConfig(bytes.NewReader(data))
 	return err == nil && c.Width > 0 && c.Height > 0 && c.Width <= 1<<14 && c.Height <= 1<<14

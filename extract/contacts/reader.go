@@ -21,7 +21,9 @@ type Reader struct{ small *thumbnail.Maker }
 func New() *Reader { return &Reader{small: thumbnail.New()} }
 
 var (
-	_ extract.Extractor = (*Reader)(nil)
+	_ extract.Exporter  = (*Reader)(nil)
+	_ extract.Previewer = (*Reader)(nil)
+	_ extract.Filer     = (*Reader)(nil)
 )
 
 // Info implements extract.Extractor.

@@ -324,7 +324,12 @@ func (t *Tree) write(name string, f File, write func(io.Writer) error) (n int64,
 			}
 		}
 	}()
-	buffered := bufio.NewWriterSize(out, 256<<10)
+	buffered := buffers.Get().(*bufio.Writer)
+	buffered.Reset(out)
+	defer func() {
+		buffered.Reset(nil)
+		buffers.Put(buffered)
+	}()
 	counted := &counter{w: buffered}
 	if err := write(counted); counted.err != nil {
 		return 0, host(counted.err)
@@ -344,6 +349,9 @@ func (t *Tree) write(name string, f File, write func(io.Writer) error) (n int64,
 	}
 	return counted.n, host(t.root.Rename(part, name))
 }
+
+// buffers are used again: one for each of 10,000 small files costs more than the files.
+var buffers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 256<<10) }}
 
 type counter struct {
 	w   io.Writer
