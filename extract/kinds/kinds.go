@@ -11,6 +11,7 @@ import (
 	"github.com/keepsake-backup/keepsake/extract/apps"
 	"github.com/keepsake-backup/keepsake/extract/calendar"
 	"github.com/keepsake-backup/keepsake/extract/contacts"
+	"github.com/keepsake-backup/keepsake/extract/messages"
 	"github.com/keepsake-backup/keepsake/extract/music"
 	"github.com/keepsake-backup/keepsake/extract/notes"
 	"github.com/keepsake-backup/keepsake/extract/photos"
@@ -25,6 +26,7 @@ func All() []extract.Extractor {
 	return []extract.Extractor{
 		photos.New(),
 		contacts.New(),
+		messages.New(),
 		voicememos.New(),
 		notes.New(),
 		calendar.New(),
