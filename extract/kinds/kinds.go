@@ -10,6 +10,7 @@ import (
 	"github.com/keepsake-backup/keepsake/extract"
 	"github.com/keepsake-backup/keepsake/extract/apps"
 	"github.com/keepsake-backup/keepsake/extract/calendar"
+	"github.com/keepsake-backup/keepsake/extract/calls"
 	"github.com/keepsake-backup/keepsake/extract/contacts"
 	"github.com/keepsake-backup/keepsake/extract/messages"
 	"github.com/keepsake-backup/keepsake/extract/music"
@@ -27,6 +28,7 @@ func All() []extract.Extractor {
 		photos.New(),
 		contacts.New(),
 		messages.New(),
+		calls.New(),
 		voicememos.New(),
 		notes.New(),
 		calendar.New(),
