@@ -2,7 +2,6 @@ package calendar_test
 
 import (
 	"database/sql"
-	"encoding/json"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -108,13 +107,4 @@ func events(t testing.TB, src *extract.Source, q extract.Query) []*calendar.Even
 		list[i] = r.(*calendar.Event)
 	}
 	return list
-}
-
-func asJSON(t testing.TB, v any) string {
-	t.Helper()
-	data, err := json.MarshalIndent(v, "", " ")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(data)
 }

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -267,4 +268,58 @@ func TestFiles(t *testing.T) {
 	if err != nil || n != len(files) {
 		t.Errorf("%d files, %v; exported are %d", n, err, len(files))
 	}
+}
+
+// TestOccurrenceCache expands the exported rules with rrule-go and compares the dates with
+// those that the database keeps of the series.
+func TestOccurrenceCache(t *testing.T) {
+	fsys := phone(t, "17.3")
+	files, _, _ := export(t, extracttest.Source(t, fsys), t.TempDir(), extract.ExportOptions{})
+	checked := 0
+	for _, row := range extracttest.SQL(t, fsys, database, `SELECT i.unique_identifier, group_concat(CAST(o.occurrence_date + 978307200 AS INTEGER), ' ')
+		FROM (SELECT * FROM OccurrenceCache ORDER BY occurrence_date) o JOIN CalendarItem i ON i.ROWID = o.event_id GROUP BY i.ROWID`) {
+		for _, file := range files {
+			cal, err := goical.NewDecoder(strings.NewReader(file)).Decode()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := occurrences(t, cal, row[0]); got != "" {
+				checked++
+				if got != row[1] {
+					t.Errorf("%s takes place at\n%s, the phone says\n%s", row[0], got, row[1])
+				}
+			}
+		}
+	}
+	if checked == 0 {
+		t.Error("nothing was compared")
+	}
+}
+
+// occurrences are the dates of a series, but those that have an event of their own.
+func occurrences(t *testing.T, cal *goical.Calendar, uid string) string {
+	t.Helper()
+	var dates []string
+	moved := map[string]bool{}
+	for _, e := range cal.Events() {
+		if e.Props.Get(goical.PropUID).Value != uid {
+			continue
+		}
+		if p := e.Props.Get(goical.PropRecurrenceID); p != nil {
+			at, err := p.DateTime(time.UTC)
+			if err != nil {
+				t.Fatal(err)
+			}
+			moved[strconv.FormatInt(at.Unix(), 10)] = true
+			continue
+		}
+		set, err := e.RecurrenceSet(time.UTC)
+		if err != nil || set == nil {
+			t.Fatalf("no series: %v", err)
+		}
+		for _, at := range set.All() {
+			dates = append(dates, strconv.FormatInt(at.Unix(), 10))
+		}
+	}
+	return strings.Join(slices.DeleteFunc(dates, func(s string) bool { return moved[s] }), " ")
 }

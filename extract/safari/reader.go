@@ -290,11 +290,6 @@ func inMemory[T record](list []T, q extract.Query) iter.Seq2[record, error] {
 	}
 }
 
-// broken is the sequence of a store that cannot be read.
-func broken(err error) iter.Seq2[record, error] {
-	return func(yield func(record, error) bool) { yield(nil, err) }
-}
-
 func number(n int64) string {
 	if n == 0 {
 		return ""

@@ -3,6 +3,7 @@ package appdata
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -138,16 +139,45 @@ func (b *calendarBook) oddEvents() {
 	}
 }
 
-// series is a weekly event: one occurrence deleted, one moved by an hour.
+// series is an event on Mondays and Wednesdays: one occurrence deleted, one moved by an
+// hour.
 func (b *calendarBook) series(base time.Time) {
 	start := base.Add(18 * time.Hour)
+	for start.Weekday() != time.Monday {
+		start = start.AddDate(0, 0, 1)
+	}
 	uid := b.r.guid()
 	id := b.add(event{summary: "Choir practice", start: start, length: 90 * time.Minute, calendar: calShared, repeats: true, place: "Chapel Hill 3", uid: uid})
-	b.recur(id, everyWeek, 1, 0, start.AddDate(1, 0, 0), "D=0MO,0WE;", 0)
-	b.d.insert("ExceptionDate", "owner_id", id, "date", cocoa(start.AddDate(0, 0, 7)), "sync_order", 0)
-	moved := start.AddDate(0, 0, 14)
+	until := start.AddDate(1, 0, 0)
+	b.recur(id, everyWeek, 1, 0, until, "D=0MO,0WE;", 0)
+	days := b.weekly(start, until, eventZones[0], time.Monday, time.Wednesday)
+	gone, moved := days[2], days[5] // the second Monday, the third Wednesday
+	b.d.insert("ExceptionDate", "owner_id", id, "date", cocoa(gone), "sync_order", 0)
 	b.d.insert("ExceptionDate", "owner_id", id, "date", cocoa(moved), "sync_order", 1)
+	for _, at := range days {
+		if !at.Equal(gone) && !at.Equal(moved) {
+			b.d.insert("OccurrenceCache", "day", cocoa(midnight(at)), "event_id", id, "calendar_id", calShared, "store_id", 2, "occurrence_date", cocoa(at),
+				"occurrence_start_date", cocoa(at), "occurrence_end_date", cocoa(at.Add(90*time.Minute)))
+		}
+	}
 	b.add(event{summary: "Choir practice (moved)", start: moved.Add(time.Hour), length: 90 * time.Minute, calendar: calShared, original: id, origDate: moved, uid: uid})
+}
+
+// weekly lists the times from start to until on some days of the week, when the clock in
+// a zone shows what it does at start.
+func (b *calendarBook) weekly(start, until time.Time, zone string, on ...time.Weekday) []time.Time {
+	in, err := time.LoadLocation(zone)
+	b.d.fail(err)
+	if err != nil {
+		return make([]time.Time, 6)
+	}
+	var days []time.Time
+	for at := start.In(in); !at.After(until); at = at.AddDate(0, 0, 1) {
+		if slices.Contains(on, at.Weekday()) {
+			days = append(days, at.UTC())
+		}
+	}
+	return days
 }
 
 // recur writes a rule; count 0 and a zero until mean for ever.

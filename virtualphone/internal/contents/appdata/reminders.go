@@ -142,7 +142,10 @@ func (b *reminderBook) belongings(i, pk int, due, at time.Time) {
 	}
 	switch i % 10 {
 	case 4:
-		object("REMCDRecurrenceRule", "ZREMINDER4", pk, "ZFREQUENCY", 1, "ZINTERVAL", 2, "ZOCCURRENCECOUNT", 0, "ZENDDATE", cocoa(due.AddDate(1, 0, 0)), "ZFIRSTDAYOFTHEWEEK", 1)
+		object("REMCDRecurrenceRule", "ZREMINDER4", pk, "ZFREQUENCY", 1, "ZINTERVAL", 2, "ZOCCURRENCECOUNT", 0, "ZENDDATE", cocoa(due.AddDate(1, 0, 0)), "ZFIRSTDAYOFTHEWEEK", 1,
+			"ZDAYSOFTHEWEEK", fmt.Appendf(nil, `[{"weekNumber":0,"dayOfTheWeek":%d}]`, due.Weekday()+1))
+		when := object("REMCDAlarmTrigger", "ZDATECOMPONENTSDATA", fmt.Appendf(nil, `{"year":%d,"month":%d,"day":%d,"hour":%d,"minute":30}`, due.Year(), due.Month(), due.Day(), due.Hour()))
+		object("REMCDAlarm", "ZREMINDER", pk, "ZTRIGGER", when, "ZALARMUID", b.r.guid())
 	case 5:
 		p := pick(b.r, b.w.people)
 		sharee := object("REMCDSharee", "ZFIRSTNAME", p.first, "ZLASTNAME", p.last, "ZADDRESS1", "mailto:"+p.mail())
