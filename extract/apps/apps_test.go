@@ -245,8 +245,8 @@ func TestOwners(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"Apps/Group group.net.whatsapp.family/Shared (group.net.whatsapp.family)/c",
-		"Apps/Mail (com.one.Mail)/Data/e", "Apps/Mail (com.two.Mail)/Data/f", "Apps/Notes/Shared (group.com.apple.notes)/NoteStore.sqlite",
+	if want := []string{"Apps/Mail (com.one.Mail)/Data/e", "Apps/Mail (com.two.Mail)/Data/f", "Apps/Notes/Shared (group.com.apple.notes)/NoteStore.sqlite",
+		"Apps/Other/Shared (group.net.whatsapp.family)/c",
 		"Apps/Podcasts/Shared (243LU875E5.groups.com.apple.podcasts)/d", "Apps/System/HomeDomain/Library/x", "Apps/System/SysSharedContainerDomain-systemgroup.com.apple.x/h",
 		"Apps/System (org.example.System)/Data/g", "Apps/WhatsApp Messenger/Data/Documents/a", "Apps/WhatsApp Messenger/Shared (group.net.whatsapp.WhatsApp.shared)/b"}; !slices.Equal(paths, want) {
 		t.Error(cmp.Diff(want, paths))

@@ -118,7 +118,7 @@ func (c *collection) sorted() []*App {
 	slices.SortFunc(list, func(a, b *App) int {
 		return cmp.Or(strings.Compare(a.table, b.table), alone(a)-alone(b), strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)), strings.Compare(a.Key, b.Key))
 	})
-	same := map[string]int{"system": 2} // a folder of its own
+	same := map[string]int{"system": 2, "other": 2} // folders of their own
 	for _, a := range list {
 		same[strings.ToLower(a.Name)]++
 	}
@@ -126,7 +126,9 @@ func (c *collection) sorted() []*App {
 		if a.folder = a.Name; same[strings.ToLower(a.Name)] > 1 {
 			a.folder = a.Name + " (" + a.Key + ")"
 		}
-		a.folder = strings.Replace(a.folder, ": ", " ", 1) // "Group: x" would be escaped
+		if a.BundleID == "" {
+			a.folder = "Other"
+		}
 	}
 	return list
 }

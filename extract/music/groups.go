@@ -95,9 +95,9 @@ func (l *library) playlists(ctx context.Context) ([]extract.Group, error) {
 		shown = " WHERE coalesce(c.is_hidden, 0) = 0"
 	}
 	name := l.db.Column("container", "c", "name")
-	list, err := l.query(ctx, playlistKey, playlistKey, "Playlist without a name", fmt.Sprintf(`SELECT c.container_pid, %s, %s,
-		(SELECT count(*) FROM container_item ci JOIN item i ON i.item_pid = ci.item_pid WHERE ci.container_pid = c.container_pid), %s
-		FROM container c%s ORDER BY lower(%s), c.container_pid`,
+	list, err := l.query(ctx, playlistKey, playlistKey, "Playlist without a name", fmt.Sprintf(`SELECT c.container_pid, %s, %s, coalesce(n.items, 0), %s
+		FROM container c LEFT JOIN (SELECT ci.container_pid, count(*) AS items FROM container_item ci JOIN item i ON i.item_pid = ci.item_pid GROUP BY 1) n
+		ON n.container_pid = c.container_pid%s ORDER BY lower(%s), c.container_pid`,
 		name, l.db.Column("container", "c", "parent_pid"), l.db.Column("container", "c", "date_modified", "date_created"), shown, name))
 	parents := make(map[string]string, len(list))
 	for _, g := range list {
