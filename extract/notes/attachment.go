@@ -54,9 +54,12 @@ type Attachment struct {
 	Sealed  bool          `json:"sealed,omitempty"` // the file is encrypted with the note's password
 	Table   *Table        `json:"table,omitempty"`
 	Items   []*Attachment `json:"items,omitempty"` // of a gallery
+	// File is where an export has put it, relative to the export's folder.
+	File string `json:"file,omitempty"`
 	// Error says why a table or gallery could not be read.
 	Error string `json:"error,omitempty"`
 
+	poster        string      // where an export has put Preview
 	sealed        *sealedFile // how to open Path
 	sealedPreview *sealedFile
 	shut          bool // Path is encrypted and cannot be opened

@@ -77,12 +77,22 @@ func (d Document) Plain() string {
 }
 
 func (p Paragraph) plain(b *strings.Builder) {
-	for _, r := range p.Runs {
-		if r.attachment != nil && !r.attachment.Inline() {
-			b.WriteString(r.attachment.words())
+	line := false // something is in the line
+	for i, r := range p.Runs {
+		if r.attachment == nil || r.attachment.Inline() {
+			b.WriteString(r.Text)
+			line = line || r.Text != ""
 			continue
 		}
-		b.WriteString(r.Text)
+		table := r.attachment.Table != nil
+		if table && line {
+			b.WriteByte('\n')
+		}
+		b.WriteString(r.attachment.words())
+		if line = true; table && i < len(p.Runs)-1 {
+			b.WriteByte('\n')
+			line = false
+		}
 	}
 }
 

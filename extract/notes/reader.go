@@ -4,15 +4,16 @@ import (
 	"context"
 
 	"github.com/keepsake-backup/keepsake/extract"
+	"github.com/keepsake-backup/keepsake/extract/thumbnail"
 )
 
 const kind = "notes"
 
 // Reader reads notes. It implements extract.Exporter, Filer and Previewer.
-type Reader struct{}
+type Reader struct{ maker *thumbnail.Maker }
 
 // New makes a Reader.
-func New() *Reader { return &Reader{} }
+func New() *Reader { return &Reader{thumbnail.New()} }
 
 // Info implements extract.Extractor.
 func (*Reader) Info() extract.Info {

@@ -263,7 +263,7 @@ func (b *noteBook) lockedPicture(t *noteText, note int, lock noteLock) {
 	att, _ := b.attachment(t, note, "public.jpeg", append([]any{"ZISPASSWORDPROTECTED", 1, "ZMEDIA", media, "ZFILESIZE", len(pic)}, v.columns()...)...)
 	kv := append([]any{"ZIDENTIFIER", id, "ZATTACHMENT1", att, "ZACCOUNT6", b.account, "ZMARKEDFORDELETION", 0, "ZGENERATION1", generation, "ZISPASSWORDPROTECTED", 1,
 		"ZENCRYPTEDVALUESJSON", v.data, "ZASSETCRYPTOINITIALIZATIONVECTOR", l.iv, "ZASSETCRYPTOTAG", l.tag}, v.columns()...)
-	// The file has a key of its own in real life; here the row's opens both.
+	// One key opens the values and the file, each with a vector of its own.
 	b.object("ICMedia", media, kv...)
 	if b.d.err == nil {
 		b.d.fail(b.w.write(notesDomain, b.mediaDir(id, generation)+id, l.data, t.when))

@@ -1,0 +1,331 @@
+package notes
+
+import (
+	"bytes"
+	"compress/gzip"
+	"database/sql"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	_ "modernc.org/sqlite"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/keepsake-backup/keepsake/extract"
+	"github.com/keepsake-backup/keepsake/extract/extracttest"
+)
+
+// message nests fields of a protocol buffer: a number and a string, a number or bytes.
+func message(kv ...any) []byte {
+	var b []byte
+	for i := 0; i+1 < len(kv); i += 2 {
+		num := protowire.Number(kv[i].(int))
+		switch v := kv[i+1].(type) {
+		case int:
+			b = protowire.AppendVarint(protowire.AppendTag(b, num, protowire.VarintType), uint64(int64(v)))
+		case string:
+			b = protowire.AppendString(protowire.AppendTag(b, num, protowire.BytesType), v)
+		case []byte:
+			b = protowire.AppendBytes(protowire.AppendTag(b, num, protowire.BytesType), v)
+		}
+	}
+	return b
+}
+
+func zipped(t testing.TB, b []byte) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	z := gzip.NewWriter(&out)
+	if _, err := z.Write(b); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+// bodyOf is what ZDATA has for a note message.
+func bodyOf(t testing.TB, note []byte) []byte { return zipped(t, message(2, message(3, note))) }
+
+// database makes a database of statements; ? in them are values.
+func database(t testing.TB, name string, statements ...[]any) fstest.MapFS {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "db")
+	db, err := sql.Open("sqlite", file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range statements {
+		if _, err := db.Exec(s[0].(string), s[1:]...); err != nil {
+			t.Fatalf("%s: %v", s[0], err)
+		}
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fstest.MapFS{name: {Data: data, Mode: 0o600}}
+}
+
+// old is a store as iOS 11 has it: other numbers, a join table, few columns.
+func old(t testing.TB) fstest.MapFS {
+	body := func(s string) []byte { return bodyOf(t, message(2, s, 5, message(1, len(s)))) }
+	return database(t, storePath, []any{`CREATE TABLE Z_PRIMARYKEY (Z_ENT INTEGER PRIMARY KEY, Z_NAME VARCHAR)`},
+		[]any{`INSERT INTO Z_PRIMARYKEY VALUES (31,'ICNote'),(32,'ICFolder'),(33,'ICAccount'),(34,'ICAttachment')`},
+		[]any{`CREATE TABLE ZICCLOUDSYNCINGOBJECT (Z_PK INTEGER PRIMARY KEY, Z_ENT INTEGER, ZIDENTIFIER VARCHAR, ZTITLE1 VARCHAR, ZTITLE2 VARCHAR, ZNAME VARCHAR, ZNOTEDATA INTEGER,
+			ZACCOUNT2 INTEGER, ZOWNER INTEGER, ZPARENT INTEGER, ZFOLDERTYPE INTEGER, ZCREATIONDATE1 TIMESTAMP, ZMODIFICATIONDATE1 TIMESTAMP, ZISPASSWORDPROTECTED INTEGER, ZNOTE INTEGER,
+			ZTYPEUTI VARCHAR, ZMERGEABLEDATA BLOB)`},
+		[]any{`CREATE TABLE Z_31NOTES (Z_31NOTES INTEGER, Z_32FOLDERS INTEGER)`}, []any{`CREATE TABLE ZICNOTEDATA (Z_PK INTEGER PRIMARY KEY, ZNOTE INTEGER, ZDATA BLOB)`},
+		[]any{`INSERT INTO ZICCLOUDSYNCINGOBJECT (Z_PK,Z_ENT,ZIDENTIFIER,ZNAME) VALUES (1,33,'ACC','On My iPhone')`},
+		[]any{`INSERT INTO ZICCLOUDSYNCINGOBJECT (Z_PK,Z_ENT,ZIDENTIFIER,ZTITLE2,ZOWNER,ZPARENT) VALUES (2,32,'F1','Loop A',1,3),(3,32,'F2','Loop B',1,2),(4,32,'F3','../Work',1,NULL)`},
+		[]any{`INSERT INTO ZICCLOUDSYNCINGOBJECT (Z_PK,Z_ENT,ZIDENTIFIER,ZTITLE1,ZNOTEDATA,ZACCOUNT2,ZCREATIONDATE1,ZMODIFICATIONDATE1) VALUES
+			(10,31,'N1','One',1,1,100.5,200.5),(11,31,'N2','Two',2,NULL,63113904000,300),(12,31,'N1',NULL,3,1,NULL,NULL),(13,31,NULL,'Broken',4,1,1,1)`},
+		[]any{`INSERT INTO Z_31NOTES VALUES (10,4),(11,2)`},
+		[]any{`INSERT INTO ZICNOTEDATA VALUES (1,10,?),(2,11,?),(3,12,?),(4,13,?)`, body("One\nline"), body("Two"), body("\n  Three is a title\n"), []byte("\x1f\x8bno gzip at all")})
+}
+
+func TestOtherSchemas(t *testing.T) {
+	src := extracttest.Source(t, old(t))
+	extracttest.Conform(t, New(), src)
+	list, problems := readAll(t, src)
+	var got []string
+	for _, n := range list {
+		got = append(got, strings.Join([]string{n.Key, n.Title, strings.Join(n.Folder, "/"), n.Account, n.Text, n.Unread, extract.FormatTime(n.Created)}, "|"))
+	}
+	want := []string{
+		"N1/12|Three is a title||On My iPhone|\n  Three is a title||",
+		"note:13|Broken||On My iPhone||its text could not be read|2001-01-01T00:00:01Z",
+		"N1|One|../Work|On My iPhone|One\nline||2001-01-01T00:01:40Z",
+		"N2|Two|Loop A|On My iPhone|Two||",
+	}
+	for i, g := range got { // the year is told, the fraction is not the point
+		got[i] = strings.Replace(g, "00:01:40.5Z", "00:01:40Z", 1)
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if len(problems) != 1 || !strings.Contains(problems[0].Error(), "Broken") {
+		t.Errorf("problems: %v", problems)
+	}
+	dir := t.TempDir()
+	exported(t, src, "markdown", dir)
+	if _, err := os.Stat(filepath.Join(dir, "Notes", "..%2FWork", "One.md")); err != nil {
+		t.Errorf("hostile folder: %v", err)
+	}
+}
+
+func TestLegacy(t *testing.T) {
+	fsys := database(t, legacyPath, []any{`CREATE TABLE ZACCOUNT (Z_PK INTEGER PRIMARY KEY, ZNAME VARCHAR, ZACCOUNTIDENTIFIER VARCHAR)`}, []any{`INSERT INTO ZACCOUNT VALUES (1,'Mail','ID-1')`},
+		[]any{`CREATE TABLE ZSTORE (Z_PK INTEGER PRIMARY KEY, ZNAME VARCHAR, ZACCOUNT INTEGER, ZEXTERNALIDENTIFIER VARCHAR)`}, []any{`INSERT INTO ZSTORE VALUES (1,'local.notes.store/Notes',1,NULL)`},
+		[]any{`CREATE TABLE ZNOTE (Z_PK INTEGER PRIMARY KEY, ZGUID VARCHAR, ZTITLE VARCHAR, ZSTORE INTEGER, ZBODY INTEGER, ZCREATIONDATE TIMESTAMP, ZMODIFICATIONDATE TIMESTAMP, ZDELETEDFLAG INTEGER)`},
+		[]any{`CREATE TABLE ZNOTEBODY (Z_PK INTEGER PRIMARY KEY, ZOWNER INTEGER, ZCONTENT VARCHAR)`}, []any{`INSERT INTO ZNOTE VALUES (1,'G1','Milk',1,1,400000000,400000100,0),(2,'G2','Gone',1,2,400000000,400000200,1)`},
+		[]any{`INSERT INTO ZNOTEBODY VALUES (1,1,?),(2,2,'Gone')`, `<title>no</title>Milk<div><br></div><div><b>Bread</b> &amp; <i>but</i>ter</div><ul><li>one<ul><li>two</li></ul></li><li><a href="https://example.org/x">x</a></li></ul>` +
+			`<script>alert(1)</script><div><a href="javascript:alert(1)">bad</a></div>`})
+	src := extracttest.Source(t, fsys)
+	extracttest.Conform(t, New(), src)
+	list, problems := readAll(t, src)
+	if len(problems) > 0 || len(list) != 2 {
+		t.Fatalf("%d notes, problems %v", len(list), problems)
+	}
+	milk := list[1]
+	if list[0].Key == "G1" {
+		milk = list[0]
+	}
+	want := Document{
+		{Runs: []Run{{Text: "Milk"}}}, {},
+		{Runs: []Run{{Text: "Bread", Look: Look{Bold: true}}, {Text: " & "}, {Text: "but", Look: Look{Italic: true}}, {Text: "ter"}}},
+		{Style: Dotted, Runs: []Run{{Text: "one"}}}, {Style: Dotted, Indent: 1, Runs: []Run{{Text: "two"}}},
+		{Style: Dotted, Runs: []Run{{Text: "x", Look: Look{Link: "https://example.org/x"}}}}, {Runs: []Run{{Text: "bad", Look: Look{Link: "javascript:alert(1)"}}}},
+	}
+	if diff := cmp.Diff(want, milk.Body, cmp.AllowUnexported(Run{})); diff != "" {
+		t.Error(diff)
+	}
+	if !milk.Legacy || milk.Account != "Mail" || last(milk.Folder) != "Notes" {
+		t.Errorf("%+v", milk)
+	}
+	var page bytes.Buffer
+	if err := writePage(&page, milk, src, nil, nil); err != nil || strings.Contains(page.String(), "javascript:") || strings.Contains(page.String(), "<script") {
+		t.Errorf("page %s, %v", page.String(), err)
+	}
+	// One store that fails does not keep the other from being read.
+	fsys[storePath] = &fstest.MapFile{Data: []byte(strings.Repeat("no database ", 1000)), Mode: 0o600}
+	c := extracttest.Read(t, New(), extracttest.Source(t, fsys), extract.Query{})
+	if len(c.Records) != 2 || len(c.Problems) != 1 {
+		t.Errorf("%d notes and problems %v beside a damaged store", len(c.Records), c.Problems)
+	}
+}
+
+func TestDamage(t *testing.T) {
+	extracttest.Damage(t, New(), public(t), storePath)
+	extracttest.Damage(t, New(), phone(t, "26.1"), storePath)
+}
+
+// A boundary of a run within a letter of two UTF-16 units goes behind it.
+func TestSurrogatesStayWhole(t *testing.T) {
+	text := "a🥾b🥾"
+	note := message(2, text, 5, message(1, 2, 5, 1), 5, message(1, 2, 5, 2), 5, message(1, 1), 5, message(1, 1, 7, 1))
+	d, err := parseNote(note)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Document{{Runs: []Run{{Text: "a🥾", Look: Look{Bold: true}}, {Text: "b", Look: Look{Italic: true}}, {Text: "🥾"}}}}
+	if diff := cmp.Diff(want, d, cmp.AllowUnexported(Run{})); diff != "" {
+		t.Error(diff)
+	}
+	if d.Plain() != text {
+		t.Errorf("text became %q", d.Plain())
+	}
+}
+
+func TestBodies(t *testing.T) {
+	for name, c := range map[string]struct {
+		note []byte
+		want string
+	}{
+		"runs too short": {message(2, "abc", 5, message(1, 1, 5, 1)), "abc"},
+		"runs too long":  {message(2, "abc", 5, message(1, 4000000000)), "abc"},
+		"no runs":        {message(2, "a\n\nb"), "a\n\nb"},
+		"bad UTF-8":      {message(2, "a\xffb", 5, message(1, 3)), "a\ufffdb"},
+		"lost object":    {message(2, "a\ufffcb", 5, message(1, 3)), "ab"},
+		"no text":        {message(5, message(1, 3)), ""},
+		"negative style": {message(2, "x", 5, message(1, 1, 2, message(1, -1, 4, -7, 2, 99))), "x"},
+		"last line ends": {message(2, "a\n", 5, message(1, 2)), "a"},
+	} {
+		d, err := parseBody(bodyOf(t, c.note))
+		if err != nil || d.Plain() != c.want {
+			t.Errorf("%s: %q, %v; want %q", name, d.Plain(), err, c.want)
+		}
+	}
+	for name, data := range map[string][]byte{"empty": {}, "noise": []byte("noise"), "cut": bodyOf(t, message(2, "abc"))[:15], "no note": zipped(t, message(2, message(1, 1))),
+		"bad field": zipped(t, []byte{0x12, 0x7f}), "bomb": bomb(t)} {
+		if _, err := parseBody(data); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+// bomb inflates to more than a body may have.
+func bomb(t testing.TB) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	z, err := gzip.NewWriterLevel(&out, gzip.BestSpeed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := make([]byte, 1<<20)
+	for range maxInflated>>20 + 1 {
+		if _, err := z.Write(block); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+// A table that refers to itself, and one whose parts are shared by many, end in time.
+func TestHostileTables(t *testing.T) {
+	element := func(k, v int) []byte { return message(1, message(6, k), 2, message(6, v)) }
+	var many []byte
+	for range 3000 {
+		many = append(many, message(1, element(1, 2))...)
+	}
+	pool := func(objects ...[]byte) []byte {
+		var data []byte
+		for _, o := range objects {
+			data = append(data, message(3, o)...)
+		}
+		for _, k := range []string{"UUIDIndex", "crRows", "crColumns", "cellColumns", "crTableColumnDirection"} {
+			data = append(data, message(4, k)...)
+		}
+		return zipped(t, message(2, message(3, append(data, message(5, "com.apple.notes.ICTable", 6, "0123456789abcdef")...))))
+	}
+	table := message(13, message(1, 0, 3, message(1, 1, 2, message(6, 3)), 3, message(1, 2, 2, message(6, 3)), 3, message(1, 3, 2, message(6, 2)), 3, message(1, 4, 2, message(6, 0))))
+	identity := message(13, message(1, 0, 3, message(1, 0, 2, message(2, 0))))
+	axis := message(16, message(1, message(1, message(2, message(1, 0, 2, "0123456789abcdef")))))
+	shared := message(6, many)
+	if _, err := parseTable(pool(table, identity, shared, axis)); err == nil || !strings.Contains(err.Error(), "entries") {
+		t.Errorf("nine million steps: %v", err)
+	}
+	if _, err := parseTable(pool(message(13, message(1, 0, 3, message(1, 1, 2, message(6, 77)))))); err == nil {
+		t.Error("an object that there is not: no error")
+	}
+}
+
+func FuzzBody(f *testing.F) {
+	f.Add(message(2, "a🥾\n\ufffc", 5, message(1, 3, 2, message(1, 103, 5, message(1, "x", 2, 1)), 9, "https://x", 10, []byte{0x0d, 0, 0, 0x80, 0x3f}), 5, message(1, 2, 12, message(1, "id", 2, "uti"))))
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, note []byte) {
+		d, err := parseNote(note)
+		if err != nil {
+			return
+		}
+		blocks(d)
+		asMarkdown(d)
+		var page bytes.Buffer
+		n := &Note{Title: "x", Body: d}
+		n.finish()
+		if err := writePage(&page, n, &extract.Source{}, func(s string) string { return s }, nil); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(strings.ToLower(page.String()), "<script") {
+			t.Errorf("a script: %s", page.String())
+		}
+		text, _, err := decodeNote(note)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := strings.TrimRight(d.Plain(), "\n"), strings.TrimRight(strings.ReplaceAll(text, string(object), ""), "\n"); got != want {
+			t.Errorf("text %q became %q", want, got)
+		}
+	})
+}
+
+func FuzzTable(f *testing.F) {
+	rows := extracttest.SQL(f, phone(f, "17.6"), storePath, "SELECT hex(ZMERGEABLEDATA1) FROM ZICCLOUDSYNCINGOBJECT WHERE ZMERGEABLEDATA1 IS NOT NULL")
+	for _, r := range rows {
+		data, err := hex.DecodeString(r[0])
+		if err != nil {
+			f.Fatal(err)
+		}
+		raw, err := inflate(data)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(raw)
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		data := zipped(t, raw)
+		if table, err := parseTable(data); err == nil {
+			_ = fmt.Sprint(len(table.Plain()))
+		}
+		if ids, err := parseGallery(data); err == nil && len(ids) > maxItems {
+			t.Errorf("%d items", len(ids))
+		}
+	})
+}
+
+func FuzzInflate(f *testing.F) {
+	f.Add(bodyOf(f, message(2, "abc")))
+	f.Add([]byte("\x1f\x8b"))
+	f.Fuzz(func(_ *testing.T, data []byte) {
+		if d, err := parseBody(data); err == nil {
+			d.Plain()
+		}
+		parseHTML(string(data))
+	})
+}
