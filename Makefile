@@ -5,7 +5,7 @@ GO       ?= go
 BIN      := bin/keepsake
 # What the tests ask of Debian: third-party judges of our phone, our files and
 # our repositories, and the stores that these lie in.
-PACKAGES := libimobiledevice-utils libusbmuxd-tools libplist-utils sqlite3 ffmpeg libheif-examples python3-vobject python3-icalendar \
+PACKAGES := libimobiledevice-utils libusbmuxd-tools libplist-utils sqlite3 ffmpeg libheif-examples python3-vobject python3-icalendar libimage-exiftool-perl \
             restic rclone openssh-client openssh-server openssh-sftp-server fuse3 chromium systemd iproute2 \
             avahi-daemon avahi-utils dbus curl openssl
 # Whom the demo lets judge, where they can be installed.

@@ -53,7 +53,7 @@ func newRoot(a *app) *cobra.Command {
 		}
 	}
 	add(groupDaily, newBackup(a), newRestore(a), newSnapshots(a), newCheck(a), newDoctor(a))
-	add(groupDaily, newServe(a), newStatus(a), newMedia(a), newExtract(a))
+	add(groupDaily, newServe(a), newStatus(a), newMedia(a), newExtract(a), newSearch(a))
 	add(groupDaily, newRehearse(a))
 	add(groupDaily, newRecoveryKit(a))
 	add(groupPhone, newDevices(a), newPair(a), newUnpair(a), newEncryption(a), newRemembered(a))
