@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -183,6 +185,43 @@ func TestStream(t *testing.T) {
 	defer g.Close()
 	if _, err := g.(io.WriterTo).WriteTo(&whole); err != nil || whole.String() != "two" {
 		t.Errorf("wrote %q, %v", whole.String(), err)
+	}
+}
+
+// A film of 4 GiB is opened and read from its end at once.
+func TestLargeFilm(t *testing.T) {
+	dir := t.TempDir()
+	film, err := os.Create(filepath.Join(dir, "film.mov"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const size = 4<<30 + 7
+	if _, err := film.WriteAt([]byte("the end"), size-7); err != nil {
+		t.Fatal(err)
+	}
+	if err := film.Close(); err != nil {
+		t.Fatal(err)
+	}
+	src := &extract.Source{FS: os.DirFS(dir)}
+	fsys := friendly.New(src, []extract.Extractor{&kind{title: "Photos", paths: []string{"film.mov"}, list: []extract.File{{Path: []string{"film.mov"}, Origin: "film.mov"}}}})
+	start := time.Now()
+	f, err := fsys.Open("Photos/film.mov")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil || info.Size() != size {
+		t.Fatalf("stat: %v, %v", info, err)
+	}
+	if _, err := f.(io.Seeker).Seek(-7, io.SeekEnd); err != nil {
+		t.Fatal(err)
+	}
+	if data, err := io.ReadAll(f); err != nil || string(data) != "the end" {
+		t.Errorf("read %q, %v", data, err)
+	}
+	if took := time.Since(start); took > 2*time.Second {
+		t.Errorf("it took %v", took)
 	}
 }
 
