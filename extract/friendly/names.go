@@ -35,12 +35,10 @@ func (n names) free(name string) string {
 	}
 }
 
-var folding = cases.Fold()
-
 func fold(name string) string {
 	for i := range len(name) {
 		if name[i] >= 0x80 {
-			return norm.NFC.String(folding.String(norm.NFC.String(name)))
+			return norm.NFC.String(cases.Fold().String(norm.NFC.String(name))) // a Caser is nobody else's
 		}
 	}
 	return strings.ToLower(name)
