@@ -18,6 +18,7 @@ import (
 	"github.com/keepsake-backup/keepsake/extract/photos"
 	"github.com/keepsake-backup/keepsake/extract/reminders"
 	"github.com/keepsake-backup/keepsake/extract/safari"
+	"github.com/keepsake-backup/keepsake/extract/voicemail"
 	"github.com/keepsake-backup/keepsake/extract/voicememos"
 	"github.com/keepsake-backup/keepsake/extract/whatsapp"
 )
@@ -29,6 +30,7 @@ func All() []extract.Extractor {
 		contacts.New(),
 		messages.New(),
 		calls.New(),
+		voicemail.New(),
 		voicememos.New(),
 		notes.New(),
 		calendar.New(),
