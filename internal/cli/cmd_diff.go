@@ -13,7 +13,8 @@ import (
 )
 
 func newDiff(a *app) *cobra.Command {
-	var metadata bool
+	var metadata, inContent bool
+	password := currentPassword()
 	var filter snapshotFilter
 	c := &cobra.Command{
 		Use:   "diff SNAPSHOT[:FOLDER] SNAPSHOT[:FOLDER]",
@@ -27,8 +28,12 @@ func newDiff(a *app) *cobra.Command {
   U  another time, mode, owner or attribute (with --metadata)
 
 Of two backups of a phone it is summed up by app and part of the phone; -v lists the files, too. With
---metadata, --json or a FOLDER they are compared like any others.`,
+--metadata, --json or a FOLDER they are compared like any others.
+
+With --content it tells what has changed as people say it: contacts gone, conversations that got shorter, photos
+deleted, apps removed; and it warns when much has vanished at once.`,
 		Example: `  keepsake diff 0a1b2c3d latest
+  keepsake diff --content 0a1b2c3d latest
   keepsake diff 0a1b2c3d:/home/me latest:/home/me --metadata`,
 		Args:        exactly(2, "say which two snapshots: the beginnings of their IDs, or latest"),
 		Annotations: exits(repositoryExits),
@@ -44,6 +49,9 @@ Of two backups of a phone it is summed up by app and part of the phone; -v lists
 						return err
 					}
 				}
+				if inContent {
+					return a.diffContent(ctx, s, sides, password)
+				}
 				if both, ok := phonesOf(ctx, s, sides); ok && !a.json && !metadata {
 					return a.diffPhones(ctx, both)
 				}
@@ -52,6 +60,8 @@ Of two backups of a phone it is summed up by app and part of the phone; -v lists
 		},
 	}
 	c.Flags().BoolVar(&metadata, "metadata", false, "also other times, modes, owners and attributes")
+	c.Flags().BoolVar(&inContent, "content", false, "what has changed in contacts, messages, photos and the rest")
+	password.addFlag(c)
 	return a.repositoryCommand(c)
 }
 
