@@ -115,6 +115,8 @@ type Attachment struct {
 	Caption string `json:"caption,omitempty"`
 	// Content is the file itself where the app keeps it in its database: a vCard.
 	Content string `json:"content,omitempty"`
+	// Preview is a small JPEG in the Source, for what itself is not in this backup.
+	Preview string `json:"preview,omitempty"`
 	// File is where an export has put it, relative to the export's folder.
 	File string `json:"file,omitempty"`
 }

@@ -22,6 +22,7 @@ var files = fstest.MapFS{
 	"Media/evil.svg":           {Data: []byte("<svg xmlns='http://www.w3.org/2000/svg'><script>1</script></svg>"), ModTime: stamp(0)},
 	"Media/Bundle/a/one.txt":   {Data: []byte("1"), ModTime: stamp(0)},
 	"Media/Bundle/two.txt":     {Data: []byte("2"), ModTime: stamp(0)},
+	"Media/film.thumb":         {Data: picture(60, 40), ModTime: stamp(0)},
 	"Media/no ending":          {Data: picture(50, 50), ModTime: stamp(0)},
 	"Media/IMG_0002.HEIC":      {Data: []byte("ftypheic"), ModTime: stamp(0)},
 	"Media/sticker 100%?.webp": {Data: []byte("RIFF\x1a\x00\x00\x00WEBPVP8L\x0d\x00\x00\x00\x2f\x00\x00\x00\x10\x07\x10\x11\x11\x88\x88\xfe\x07\x00"), ModTime: stamp(0)},
@@ -89,7 +90,7 @@ func everything() *store {
 	add(7, chat.Message{Key: "8", From: jane, Text: "We meet on Thursday", Edited: stamp(9), Edits: []chat.Edit{{Text: "We meet on Tuesday", Time: stamp(7)}, {Text: "We meet on Wednesday", Time: stamp(8)}}})
 	add(8, chat.Message{Key: "9", From: omar, Kind: chat.KindUnsent, Unsent: stamp(9)})
 	add(9, chat.Message{Key: "10", From: jane, Text: "before\nafter", Parts: []chat.Part{{Text: "before"}, {Attachment: at(0)}, {Text: "after"}},
-		Attachments: []chat.Attachment{{Name: "IMG_0001.PNG", Type: "image/png", Size: 12345, Path: "Media/IMG_0001.PNG", Caption: "The garden"}, {Name: "lost.jpg", Type: "image/jpeg", Size: 2_400_000}}})
+		Attachments: []chat.Attachment{{Name: "IMG_0001.PNG", Type: "image/png", Size: 12345, Path: "Media/IMG_0001.PNG", Caption: "The garden"}, {Name: "lost.jpg", Type: "image/jpeg", Size: 2_400_000}, {Name: "film.mp4", Type: "video/mp4", Preview: "Media/film.thumb"}}})
 	add(12, chat.Message{Key: "11", FromMe: true, Attachments: []chat.Attachment{{Name: "tall.png", Path: "Media/tall.png"}, {Name: "sound.wav", Type: "audio/wav", Path: "Media/sound.wav"},
 		{Name: "plan.pdf", Type: "application/pdf", Size: 9, Path: "Media/plan.pdf"}}})
 	add(13, chat.Message{Key: "12", From: noa, Attachments: []chat.Attachment{{Name: "evil.html", Type: "image/png", Path: "Media/evil.html"}, {Name: "../../evil.svg", Path: "Media/evil.svg"},

@@ -87,6 +87,7 @@ func TestTree(t *testing.T) {
 		"Test/Book club/media/card.vcf",
 		"Test/Book club/media/evil.html",
 		"Test/Book club/media/evil.svg",
+		"Test/Book club/media/film (preview).jpg",
 		"Test/Book club/media/no ending.png",
 		"Test/Book club/media/plan.pdf",
 		"Test/Book club/media/sound.wav",

@@ -29,11 +29,14 @@ func (e *exporter) attach(ctx context.Context, folder string, m *Message) error 
 	}
 	for i := range m.Attachments {
 		a := &m.Attachments[i]
-		if a.Path == "" && a.Content == "" {
+		if a.Path == "" && a.Content == "" && a.Preview == "" {
 			continue
 		}
 		var err error
-		if a.Path == "" {
+		if a.previewed() {
+			name := strings.TrimSuffix(fileName(*a), path.Ext(fileName(*a))) + " (preview).jpg"
+			a.File, err = e.putFile(ctx, []string{folder, "media", name}, a.Preview, m)
+		} else if a.Path == "" {
 			a.File, err = e.putContent(ctx, folder, m, i)
 		} else if a.Folder {
 			err = e.putFolder(ctx, folder, m, a)
@@ -46,6 +49,9 @@ func (e *exporter) attach(ctx context.Context, folder string, m *Message) error 
 	}
 	return nil
 }
+
+// previewed tells whether a small picture is all that there is of a file.
+func (a Attachment) previewed() bool { return a.Path == "" && a.Content == "" && a.Preview != "" }
 
 // excuse reports an error of one thing; those that end all are given back.
 func (e *exporter) excuse(ctx context.Context, what string, err error) error {

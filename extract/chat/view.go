@@ -108,6 +108,7 @@ type block struct {
 	Caption  string
 	Sticker  bool
 	Link     bool
+	Preview  bool // all that there is of it
 }
 
 // view makes what a page shows.
@@ -209,6 +210,8 @@ func (a Attachment) block(place string) block {
 		b.Label = "sticker"
 	}
 	switch {
+	case a.previewed() && a.File != "":
+		b.Kind, b.Src, b.Preview = "photo", outtree.Link(place, a.File), true
 	case a.Path == "" && a.Content == "":
 		b.Kind = "missing"
 	case a.File == "", a.Folder:

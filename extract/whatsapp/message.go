@@ -239,6 +239,9 @@ func (b *book) attach(r *row, m *chat.Message) {
 		a.Type = t
 	}
 	a.Path = b.file(r.mediaPath.String)
+	if a.Path == "" && r.kind.Int != kindSticker {
+		a.Preview = b.file(r.thumb.String)
+	}
 	a.Name = path.Base("/" + r.mediaPath.String)
 	if r.mediaPath.String == "" {
 		a.Name = known.name

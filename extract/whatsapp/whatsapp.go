@@ -39,6 +39,7 @@ import (
 	"github.com/keepsake-backup/keepsake/extract"
 	"github.com/keepsake-backup/keepsake/extract/chat"
 	"github.com/keepsake-backup/keepsake/extract/outtree"
+	"github.com/keepsake-backup/keepsake/extract/thumbnail"
 	"github.com/keepsake-backup/keepsake/internal/sqlitefs"
 )
 
@@ -63,11 +64,12 @@ var containers = []container{
 		[]string{"AppDomainGroup-group.net.whatsapp.WhatsAppSMB.shared/ChatStorage.sqlite"}},
 }
 
-// Reader reads both apps. It implements extract.Exporter and extract.Filer.
-type Reader struct{}
+// Reader reads both apps. It implements extract.Exporter, extract.Previewer and
+// extract.Filer.
+type Reader struct{ small *thumbnail.Maker }
 
 // New makes a reader.
-func New() *Reader { return &Reader{} }
+func New() *Reader { return &Reader{thumbnail.New()} }
 
 // Info implements extract.Extractor.
 func (*Reader) Info() extract.Info {

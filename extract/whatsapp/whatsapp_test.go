@@ -1,6 +1,7 @@
 package whatsapp_test
 
 import (
+	"errors"
 	"io/fs"
 	"sync"
 	"testing"
@@ -71,7 +72,7 @@ func TestConformVirtual(t *testing.T) {
 		t.Run(ios, func(t *testing.T) {
 			src := extracttest.Source(t, phone(t, ios))
 			extracttest.Conform(t, whatsapp.New(), src)
-			var reader whatsapp.Reader
+			reader := whatsapp.New()
 			n := 0
 			err := reader.Files(t.Context(), src, func(f extract.File) error {
 				n++
@@ -89,4 +90,31 @@ func TestConformVirtual(t *testing.T) {
 
 func TestDamage(t *testing.T) {
 	extracttest.Damage(t, whatsapp.New(), public(t), chats)
+}
+
+func TestPreview(t *testing.T) {
+	src := extracttest.Source(t, phone(t, "17.3"))
+	whole, small, none := 0, 0, 0
+	for _, m := range messages(t, src, extract.Query{}) {
+		p, err := whatsapp.New().Preview(t.Context(), src, m.Key, 64)
+		switch {
+		case len(m.Attachments) == 1 && m.Attachments[0].Type == "image/jpeg" && (m.Attachments[0].Path != "" || m.Attachments[0].Preview != ""):
+			if err != nil || p.Type != "image/jpeg" || len(p.Data) < 100 {
+				t.Errorf("%s: %s of %d bytes, %v", m.Key, p.Type, len(p.Data), err)
+			}
+			if m.Attachments[0].Path != "" {
+				whole++
+			} else {
+				small++
+			}
+		case len(m.Attachments) == 0:
+			if !errors.Is(err, extract.ErrNoPreview) {
+				t.Errorf("%s: %v", m.Key, err)
+			}
+			none++
+		}
+	}
+	if whole+small == 0 || none == 0 {
+		t.Errorf("%d pictures, %d previews, %d messages without", whole, small, none)
+	}
 }
