@@ -36,6 +36,9 @@ func openImages(ctx context.Context, src *extract.Source) (*images, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !db.Has("ABFullSizeImage") && !db.Has("ABThumbnailImage") {
+		return nil, fmt.Errorf("%s has no table of pictures: %w", db.Name(), sqlitefs.ErrDamaged)
+	}
 	m := &images{db: db, full: map[int64]imageRef{}, small: map[int64]imageRef{}}
 	if err := m.list(ctx, "ABFullSizeImage", m.full); err != nil {
 		return m, err

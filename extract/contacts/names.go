@@ -101,6 +101,9 @@ func (n *names) Name(address string) string {
 	for _, scheme := range []string{"tel:", "mailto:", "sip:"} {
 		address = strings.TrimPrefix(address, scheme)
 	}
+	if number, ok := strings.CutSuffix(address, "@s.whatsapp.net"); ok {
+		address = "+" + number
+	}
 	if strings.Contains(address, "@") {
 		return n.mails[strings.ToLower(address)]
 	}

@@ -266,7 +266,7 @@ func (v *vcard) text(name, value string, params ...string) {
 // the words of the label where they do not. It gives the number of the item, 0 = none.
 func (v *vcard) labelled(name, value string, l Label, types map[string]typeOf, params ...string) int {
 	var t typeOf
-	if !l.Own {
+	if !l.Own || l.Label == "iPhone" { // which the phone writes without its wrapper
 		t = types[l.Label]
 	}
 	for _, word := range strings.Fields(t.types) {
