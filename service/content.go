@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"sync"
-	"time"
 
 	"github.com/keepsake-backup/keepsake/extract"
 	"github.com/keepsake-backup/keepsake/extract/export"
@@ -72,12 +71,9 @@ func (v *view) content(ctx context.Context) (*extract.Source, error) {
 		v.looking.source = inside.OfSnapshot(ctx, v.phone)
 		return v.looking.source, nil
 	}
-	fsys, err := v.fs(ctx)
-	if err != nil {
-		return nil, err
-	}
-	v.looking.source = &extract.Source{FS: fsys, Zone: time.Local, Device: extract.Device{UDID: v.info.UDID, Name: v.info.Name, IOS: v.info.IOS, Time: v.info.Time}}
-	return v.looking.source, nil
+	var err error
+	v.looking.source, err = inside.OfMedia(ctx, v.session, v.info)
+	return v.looking.source, err
 }
 
 // withContent lets fn look at the contents of a version.

@@ -25,7 +25,7 @@ func TestText(t *testing.T) {
 		want string
 	}{
 		"short":         {stream("NSString", []byte{5}, "Hello"), "Hello"},
-		"mutable":       {append(stream("NSMutableString", []byte{2}, "Hi")), "Hi"},
+		"mutable":       {stream("NSMutableString", []byte{2}, "Hi"), "Hi"},
 		"emoji":         {stream("NSString", []byte{8}, "👩‍"[:7]+"x"), "👩‍x"},
 		"two bytes":     {stream("NSString", append([]byte{0x81}, binary.LittleEndian.AppendUint16(nil, uint16(len(long)))...), long), long},
 		"four bytes":    {stream("NSString", append([]byte{0x82}, binary.LittleEndian.AppendUint32(nil, uint32(len(longer)))...), longer), longer},

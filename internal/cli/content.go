@@ -71,6 +71,14 @@ func (a *app) withContent(cmd *cobra.Command, f *contentFlags, text string, fn f
 	}
 	ctx := s.Context()
 	return errors.Join(func() (err error) {
+		if info.Kind == snapshot.Media {
+			src, err := inside.OfMedia(ctx, s, info)
+			if err != nil {
+				return err
+			}
+			c := &content{Source: src, ID: info.ID.String(), Info: info, session: s, repo: r}
+			return errors.Join(fn(ctx, c), c.Close())
+		}
 		p, err := snapshot.Open(ctx, s, info.Snapshot)
 		if errors.Is(err, snapshot.ErrNotPhone) {
 			return &hintError{err: err, hint: "\"keepsake restore-files\" and \"keepsake ls\" look into other snapshots"}

@@ -14,6 +14,7 @@ import (
 	"github.com/keepsake-backup/keepsake/extract/apps"
 	"github.com/keepsake-backup/keepsake/extract/contacts"
 	"github.com/keepsake-backup/keepsake/itunesbackup"
+	"github.com/keepsake-backup/keepsake/repository"
 	"github.com/keepsake-backup/keepsake/snapshot"
 )
 
@@ -27,6 +28,15 @@ func OfSnapshot(ctx context.Context, p *snapshot.Snapshot) *extract.Source {
 			Apps: appsOf(p.Session().FS(ctx, p.Tree()), path.Join(info.UDID, "_ios"))},
 		Zone: time.Local, ReadNames: contacts.ReadNames,
 	}
+}
+
+// OfMedia looks into a media copy: music, and the camera roll as it was then.
+func OfMedia(ctx context.Context, s *repository.Session, info snapshot.Info) (*extract.Source, error) {
+	fsys, err := fs.Sub(s.FS(ctx, *info.Tree), info.UDID)
+	if err != nil {
+		return nil, fmt.Errorf("look inside: %w", err)
+	}
+	return &extract.Source{FS: fsys, Zone: time.Local, Device: extract.Device{UDID: info.UDID, Name: info.Name, IOS: info.IOS, Time: info.Time}}, nil
 }
 
 // OfBackup looks into a folder of iTunes. An encrypted one has to be unlocked first.
