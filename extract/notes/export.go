@@ -31,13 +31,15 @@ const maxSealed = 128 << 20
 
 // exporter is one export.
 type exporter struct {
-	src  *extract.Source
-	o    extract.ExportOptions
-	out  *outtree.Tree
-	rep  extract.Reporter
-	ext  string
-	name map[string]place  // of notes, by their keys
-	path map[string]string // of their documents in the tree, by their keys
+	src *extract.Source
+	o   extract.ExportOptions
+	out *outtree.Tree
+	rep extract.Reporter
+	ext string
+	// pages is nil but for pages.
+	pages *renderer
+	name  map[string]place  // of notes, by their keys
+	path  map[string]string // of their documents in the tree, by their keys
 }
 
 // Export implements extract.Exporter: a document for each note, in the folders of the
@@ -50,6 +52,10 @@ func (*Reader) Export(ctx context.Context, src *extract.Source, o extract.Export
 	e := &exporter{src: src, o: o, out: out, rep: rep, path: map[string]string{}}
 	switch o.Format {
 	case "", "html":
+		var err error
+		if e.pages, err = newRenderer(); err != nil {
+			return fmt.Errorf("export notes: %w", err)
+		}
 		e.ext = ".html"
 	case "markdown":
 		e.ext = ".md"
@@ -108,7 +114,7 @@ func (e *exporter) note(ctx context.Context, n *Note) error {
 	if e.ext == ".md" {
 		b.WriteString(markdownOf(n, e.linker(own), e.noteLinker(own)))
 	} else {
-		err = writePage(&b, n, e.src, e.linker(own), e.noteLinker(own))
+		err = e.pages.write(&b, n, e.src, e.linker(own), e.noteLinker(own))
 	}
 	if err != nil {
 		return e.excuse(ctx, "note "+n.Title, err)

@@ -90,7 +90,7 @@ func TestGolden(t *testing.T) {
 	for ext, write := range map[string]func(link, note func(string) string) []byte{
 		".html": func(link, note func(string) string) []byte {
 			var b bytes.Buffer
-			if err := writePage(&b, everything(), src, link, note); err != nil {
+			if err := writePage(t, &b, everything(), src, link, note); err != nil {
 				t.Fatal(err)
 			}
 			return b.Bytes()

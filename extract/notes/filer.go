@@ -88,7 +88,7 @@ func mediaFiles(ctx context.Context, src *extract.Source, heads []*head, names m
 		}
 		n := h.note()
 		n.row = h.row
-		r := &resolver{store: s, ctx: ctx, n: n, parts: p, open: &opener{}, done: map[string]*Attachment{}}
+		r := &resolver{store: s, ctx: ctx, n: n, parts: p, open: &opener{}, done: map[string]*Attachment{}, quick: true}
 		for _, a := range p.byNote[h.row] {
 			if k := kindOf(a.uti, ""); a.deleted || a.inline || k == KindTable || k == KindGallery || k == KindLink || r.done[a.id] != nil {
 				continue

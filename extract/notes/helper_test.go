@@ -2,9 +2,12 @@ package notes
 
 import (
 	"encoding/hex"
+	"io"
 	"io/fs"
 	"testing"
 	"testing/fstest"
+
+	"github.com/keepsake-backup/keepsake/extract"
 )
 
 func unhex(t testing.TB, s string) []byte {
@@ -40,4 +43,13 @@ func hold(fsys fs.FS, t testing.TB) fs.FS {
 		t.Fatal(err)
 	}
 	return out
+}
+
+func writePage(t testing.TB, w io.Writer, n *Note, src *extract.Source, link, note func(string) string) error {
+	t.Helper()
+	r, err := newRenderer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.write(w, n, src, link, note)
 }

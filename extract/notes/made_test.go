@@ -4,14 +4,13 @@ import (
 	"bytes"
 	"compress/gzip"
 	"database/sql"
-	"encoding/hex"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	_ "modernc.org/sqlite"
 
@@ -157,7 +156,7 @@ func TestLegacy(t *testing.T) {
 		t.Errorf("%+v", milk)
 	}
 	var page bytes.Buffer
-	if err := writePage(&page, milk, src, nil, nil); err != nil || strings.Contains(page.String(), "javascript:") || strings.Contains(page.String(), "<script") {
+	if err := writePage(t, &page, milk, src, nil, nil); err != nil || strings.Contains(page.String(), "javascript:") || strings.Contains(page.String(), "<script") {
 		t.Errorf("page %s, %v", page.String(), err)
 	}
 	// One store that fails does not keep the other from being read.
@@ -279,7 +278,7 @@ func FuzzBody(f *testing.F) {
 		var page bytes.Buffer
 		n := &Note{Title: "x", Body: d}
 		n.finish()
-		if err := writePage(&page, n, &extract.Source{}, func(s string) string { return s }, nil); err != nil {
+		if err := writePage(t, &page, n, &extract.Source{}, func(s string) string { return s }, nil); err != nil {
 			t.Fatal(err)
 		}
 		if strings.Contains(strings.ToLower(page.String()), "<script") {
@@ -295,25 +294,53 @@ func FuzzBody(f *testing.F) {
 	})
 }
 
-func FuzzTable(f *testing.F) {
-	rows := extracttest.SQL(f, phone(f, "17.6"), storePath, "SELECT hex(ZMERGEABLEDATA1) FROM ZICCLOUDSYNCINGOBJECT WHERE ZMERGEABLEDATA1 IS NOT NULL")
-	for _, r := range rows {
-		data, err := hex.DecodeString(r[0])
-		if err != nil {
-			f.Fatal(err)
-		}
-		raw, err := inflate(data)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(raw)
+// smallTable is the mergeable data of a table of one row, not compressed.
+func smallTable() []byte {
+	object := func(n int) []byte { return message(6, n) }
+	element := func(k, v int) []byte { return message(1, message(1, object(k), 2, object(v))) }
+	axis := func(id string, place, name int) []byte {
+		return message(16, message(1, message(1, message(2, message(1, 0, 2, id)), 2, element(place, name))))
 	}
+	identity := func(n int) []byte { return message(13, message(1, 0, 3, message(1, 0, 2, message(2, n)))) }
+	root := message(13, message(1, 1, 3, message(1, 1, 2, object(1)), 3, message(1, 2, 2, object(2)), 3, message(1, 3, 2, object(3)), 3, message(1, 4, 2, object(9))))
+	var data []byte
+	for _, o := range [][]byte{root, axis("row-place-uuid..", 5, 6), axis("col-place-uuid..", 7, 8), message(6, element(8, 4)), message(6, element(6, 11)),
+		identity(0), identity(1), identity(2), identity(3), message(1, message(2, object(10))), message(13, message(1, 0, 3, message(1, 5, 2, message(4, "CRTableColumnDirectionRightToLeft")))),
+		message(10, message(2, "cell 🥾", 5, message(1, 7)))} {
+		data = append(data, message(3, o)...)
+	}
+	for _, k := range []string{"UUIDIndex", "crRows", "crColumns", "cellColumns", "crTableColumnDirection", "self"} {
+		data = append(data, message(4, k)...)
+	}
+	data = append(data, message(5, "com.apple.CRDT.NSUUID", 5, "com.apple.notes.ICTable")...)
+	for _, id := range []string{"row-place-uuid..", "row-name-uuid...", "col-place-uuid..", "col-name-uuid..."} {
+		data = append(data, message(6, id)...)
+	}
+	return message(2, message(3, data))
+}
+
+func TestSmallTable(t *testing.T) {
+	table, err := parseTable(zipped(t, smallTable()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if table.Plain() != "cell 🥾" || !table.RightToLeft {
+		t.Errorf("%q, %t", table.Plain(), table.RightToLeft)
+	}
+}
+
+func FuzzTable(f *testing.F) {
+	f.Add(smallTable())
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		data := zipped(t, raw)
-		if table, err := parseTable(data); err == nil {
-			_ = fmt.Sprint(len(table.Plain()))
+		p, err := decodePool(raw)
+		if err != nil {
+			return
 		}
-		if ids, err := parseGallery(data); err == nil && len(ids) > maxItems {
+		if table, err := p.findTable(); err == nil {
+			table.Plain()
+			(&writer{}).table(table)
+		}
+		if ids := p.items(); len(ids) > maxItems {
 			t.Errorf("%d items", len(ids))
 		}
 	})
@@ -328,4 +355,37 @@ func FuzzInflate(f *testing.F) {
 		}
 		parseHTML(string(data))
 	})
+}
+
+// Bodies that were made to hurt are read in time, and say all that they say.
+func TestHugeBodies(t *testing.T) {
+	var runs []byte
+	for range maxRuns + 1000 {
+		runs = append(runs, message(5, message(1, 1, 5, 1))...)
+	}
+	for name, note := range map[string][]byte{
+		"lines": message(2, strings.Repeat("\n", 4<<20)),
+		"runs":  append(message(2, strings.Repeat("x", maxRuns+2000)), runs...),
+		"deep":  message(2, strings.Repeat("x\n", 5000), 5, message(1, 10000, 2, message(1, 100, 4, 1<<30, 8, 1))),
+	} {
+		start := time.Now()
+		d, err := parseNote(note)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		text, _, err := decodeNote(note)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := d.Plain(); got != strings.TrimSuffix(text, "\n") && got != text {
+			t.Errorf("%s: %d bytes became %d", name, len(text), len(got))
+		}
+		if len(d) > maxParagraphs+1 {
+			t.Errorf("%s: %d paragraphs", name, len(d))
+		}
+		asMarkdown(d)
+		if took := time.Since(start); took > 20*time.Second {
+			t.Errorf("%s took %v", name, took)
+		}
+	}
 }

@@ -39,9 +39,27 @@ type page struct {
 
 const dayLayout = "2 January 2006, 15:04"
 
-// writePage writes a note as a page. link gives the address of an exported file, note
+// renderer writes pages, one at a time: making a template ready takes longer than a page.
+type renderer struct {
+	t *template.Template
+	p *page // that is being written
+}
+
+func newRenderer() (*renderer, error) {
+	r := &renderer{}
+	var err error
+	r.t, err = template.New("page").Funcs(template.FuncMap{
+		"style":  func() template.CSS { return template.CSS(styleSource) }, //nolint:gosec // ours
+		"figure": func(a *Attachment) figure { return r.p.figure(a) },
+		"href":   func(run Run) string { return r.p.href(run) },
+		"blocks": blocks,
+	}).Parse(pageSource)
+	return r, err
+}
+
+// write writes a note as a page. link gives the address of an exported file, note
 // that of the note to which an address of the app leads.
-func writePage(w io.Writer, n *Note, src *extract.Source, link, note func(string) string) error {
+func (r *renderer) write(w io.Writer, n *Note, src *extract.Source, link, note func(string) string) error {
 	p := &page{Title: n.Title, Where: strings.Join(n.Folder, " › "), Device: src.Device.Name, Unread: n.Unread, Hint: n.Hint, Blocks: blocks(n.Body), Todo: n.Todo, Done: n.Done,
 		link: link, note: note}
 	if n.Account != "" {
@@ -64,37 +82,35 @@ func writePage(w io.Writer, n *Note, src *extract.Source, link, note func(string
 			p.Marks = append(p.Marks, m.what)
 		}
 	}
-	placed := map[string]bool{}
-	n.Body.runs(func(r *Run) { placed[r.Ref] = true })
-	for _, a := range n.Attachments {
-		if !placed[a.Key] && !a.Inline() && !n.inCell(a) {
-			p.Rest = append(p.Rest, p.figure(a))
-		}
+	for _, a := range n.unplaced() {
+		p.Rest = append(p.Rest, p.figure(a))
 	}
-	t, err := template.New("page").Funcs(template.FuncMap{
-		"style":  func() template.CSS { return template.CSS(styleSource) }, //nolint:gosec // ours
-		"figure": p.figure, "href": p.href, "blocks": blocks, "tag": func(s Style) string { return map[bool]string{true: "ol", false: "ul"}[s == Numbered] },
-	}).Parse(pageSource)
-	if err != nil {
-		return err
-	}
-	return t.Execute(w, p)
+	r.p = p
+	return r.t.Execute(w, p)
 }
 
-// inCell tells whether an attachment stands in a cell of a table.
-func (n *Note) inCell(a *Attachment) bool {
-	found := false
-	for _, t := range n.Attachments {
-		if t.Table == nil {
+// unplaced gives the attachments that have no place in the text or in a table of it.
+func (n *Note) unplaced() []*Attachment {
+	placed := map[string]bool{}
+	note := func(r *Run) { placed[r.Ref] = true }
+	n.Body.runs(note)
+	for _, a := range n.Attachments {
+		if a.Table == nil {
 			continue
 		}
-		for _, row := range t.Table.Rows {
+		for _, row := range a.Table.Rows {
 			for _, cell := range row {
-				cell.runs(func(r *Run) { found = found || r.Ref == a.Key })
+				cell.runs(note)
 			}
 		}
 	}
-	return found
+	var list []*Attachment
+	for _, a := range n.Attachments {
+		if !placed[a.Key] && !a.Inline() {
+			list = append(list, a)
+		}
+	}
+	return list
 }
 
 // href is where a run leads, "" for nowhere that a page may lead to.
@@ -163,12 +179,8 @@ func markdownOf(n *Note, link, note func(string) string) string {
 		return "# " + escape(n.Title, true) + "\n\n*" + escape(strings.ToUpper(n.Unread[:1])+n.Unread[1:], true) + ".*" + hint + "\n"
 	}
 	out := w.lines(blocks(n.Body))
-	placed := map[string]bool{}
-	n.Body.runs(func(r *Run) { placed[r.Ref] = true })
-	for _, a := range n.Attachments {
-		if !placed[a.Key] && !a.Inline() && !n.inCell(a) {
-			out = append(append(out, ""), w.part(a)...)
-		}
+	for _, a := range n.unplaced() {
+		out = append(append(out, ""), w.part(a)...)
 	}
 	return strings.Join(out, "\n") + "\n"
 }

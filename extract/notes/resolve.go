@@ -71,6 +71,7 @@ type resolver struct {
 	open    *opener
 	done    map[string]*Attachment
 	lookups int
+	quick   bool // of files only, and no previews of what has one
 }
 
 // resolve puts attachments in their places in a note.
@@ -231,7 +232,7 @@ func (r *resolver) files(a *Attachment, p *part, m media, sealed sealedPart) {
 			r.seal(a, sealed.crypto, asset)
 		}
 	}
-	if a.Kind != KindLink {
+	if a.Kind != KindLink && !(r.quick && a.Path != "") {
 		r.preview(a, p)
 	}
 	if a.Path == "" && a.Preview != "" && (a.Kind.pictured() || a.Missing && a.Kind == KindImage) {

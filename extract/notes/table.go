@@ -35,6 +35,11 @@ func parsePool(data []byte) (*pool, error) {
 	if err != nil {
 		return nil, err
 	}
+	return decodePool(raw)
+}
+
+// decodePool reads mergeable data that is not compressed.
+func decodePool(raw []byte) (*pool, error) {
 	body, err := dig(raw, 2, 3)
 	if err != nil {
 		return nil, err
@@ -267,6 +272,11 @@ func parseTable(data []byte) (*Table, error) {
 	if err != nil {
 		return nil, err
 	}
+	return p.findTable()
+}
+
+// findTable gives the table that a pool has.
+func (p *pool) findTable() (*Table, error) {
 	for _, o := range p.objects {
 		kind, entries, ok, err := p.members(o)
 		if err != nil {
@@ -410,6 +420,11 @@ func parseGallery(data []byte) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	return p.items(), nil
+}
+
+// items gives the identifiers that the strings of a pool are.
+func (p *pool) items() []string {
 	var ids []string
 	seen := map[string]bool{}
 	for _, o := range p.objects {
@@ -420,7 +435,7 @@ func parseGallery(data []byte) ([]string, error) {
 			}
 		}
 	}
-	return ids, nil
+	return ids
 }
 
 // mapStrings gives the strings in the entries of a map.

@@ -8,20 +8,29 @@ import (
 	"io"
 	"iter"
 	"math"
+	"sync"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// maxInflated is the largest body or table that is read, in bytes.
-const maxInflated = 64 << 20
+// maxInflated is the largest body or table that is read, in bytes: what is made of it
+// takes several times as much memory.
+const maxInflated = 32 << 20
 
 // errMalformed is wrapped by errors about the bytes of a body or table.
 var errMalformed = errors.New("malformed")
 
+// inflaters are kept, as each has tables of some ten kilobytes.
+var inflaters sync.Pool
+
 // inflate opens a gzip member of at most maxInflated bytes.
 func inflate(data []byte) ([]byte, error) {
-	z, err := gzip.NewReader(bytes.NewReader(data))
-	if err != nil {
+	z, ok := inflaters.Get().(*gzip.Reader)
+	if !ok {
+		z = new(gzip.Reader)
+	}
+	defer inflaters.Put(z)
+	if err := z.Reset(bytes.NewReader(data)); err != nil {
 		return nil, fmt.Errorf("inflate: %w: %w", errMalformed, err)
 	}
 	out, err := io.ReadAll(io.LimitReader(z, maxInflated+1))

@@ -53,7 +53,7 @@ type noteRun struct {
 	script     int // 1 superscript, −1 subscript
 	link       string
 	colour     bool
-	emphasis   int // colour of a marker, iOS 18 on
+	emphasis   int    // colour of a marker, iOS 18 on
 	attachment string // identifier
 	uti        string
 }
