@@ -1,5 +1,7 @@
 package extract
 
+import "errors"
+
 // Page applies the Limit and Skip of a query to records that a reader gives one by
 // one, for readers whose SQL does not.
 type Page struct {
@@ -24,7 +26,7 @@ func (p *Page) Emit(out Emitter, r Record) error {
 
 // Done turns ErrStop into no error, at the end of Read.
 func Done(err error) error {
-	if err == ErrStop { //nolint:errorlint // it is given as it is
+	if errors.Is(err, ErrStop) {
 		return nil
 	}
 	return err

@@ -412,9 +412,8 @@ func (rt *router) preview(w http.ResponseWriter, r *http.Request) error {
 	h.Set("Content-Disposition", "inline")
 	h.Set("Content-Security-Policy", filePolicy)
 	h.Set("Cache-Control", "private, max-age=86400, immutable")
-	_, err = w.Write(pic.Data)
-	if err != nil && !errors.Is(err, context.Canceled) {
-		return nil //nolint:nilerr // who asked has gone
+	if _, err := w.Write(pic.Data); err != nil {
+		rt.o.Log.DebugContext(r.Context(), "a picture was not taken to its end", "err", err)
 	}
 	return nil
 }
