@@ -90,7 +90,7 @@ func (s *store) load(ctx context.Context, in string) (map[int64]*Call, error) {
 	blobs := []string{"ZCONVERSATIONID", "ZPARTICIPANTGROUPUUID", "ZREMINDERUUID"}
 	initiator, join := "NULL", ""
 	if s.db.Has("ZHANDLE", "Z_PK") && s.db.Has(s.table, "ZINITIATOR") {
-		initiator, join = s.db.Column("ZHANDLE", "h", "ZVALUE", "ZNORMALIZEDVALUE"), " LEFT JOIN ZHANDLE h ON h.Z_PK = c.ZINITIATOR"
+		initiator, join = "coalesce(nullif("+s.db.Column("ZHANDLE", "h", "ZVALUE")+", ''), "+s.db.Column("ZHANDLE", "h", "ZNORMALIZEDVALUE")+")", " LEFT JOIN ZHANDLE h ON h.Z_PK = c.ZINITIATOR"
 	}
 	q := "SELECT " + s.db.List(s.table, "c", append(append(append([]string{"Z_PK", "ZDATE", "ZDURATION"}, numbers...), texts...), blobs...)...) +
 		", " + initiator + " FROM " + s.table + " c" + join + " WHERE c.Z_PK IN (" + in + ")"

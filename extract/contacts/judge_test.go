@@ -63,7 +63,7 @@ func lineOf(c contacts.Card) []string {
 		}
 	}
 	for _, a := range c.Addresses {
-		for _, p := range [][2]string{{"City", a.City}, {"Country", a.Country}, {"CountryCode", a.CountryCode}, {"State", a.State}, {"Street", a.Street}, {"ZIP", a.ZIP}} {
+		for _, p := range [][2]string{{"City", a.City}, {"Country", a.Country}, {"CountryCode", a.CountryCode}, {"State", a.State}, {"Street", a.Street}, {"SubAdministrativeArea", a.District}, {"SubLocality", a.SubLocality}, {"ZIP", a.ZIP}} {
 			if p[1] != "" {
 				parts = append(parts, p[0]+"="+p[1])
 			}
@@ -88,6 +88,7 @@ func TestGenerations(t *testing.T) {
 			fsys := extracttest.Phone(t, ios)
 			extracttest.Conform(t, contacts.New(), extracttest.Source(t, fsys))
 			judge(t, fsys)
+			roundTrip(t, fsys)
 		})
 	}
 }

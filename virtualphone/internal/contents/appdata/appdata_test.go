@@ -274,8 +274,8 @@ func TestSmallScale(t *testing.T) {
 	checkIntegrity(t, dir)
 	for _, c := range []struct{ rel, q, want string }{
 		{"HomeDomain/" + smsDB, "SELECT count(*) FROM message", "3000"},
-		{"HomeDomain/" + addressBook, "SELECT count(*) FROM ABPerson", "122"},
-		{"HomeDomain/" + callHistory, "SELECT count(*) FROM ZCALLRECORD", "200"},
+		{"HomeDomain/" + addressBook, "SELECT count(*) FROM ABPerson", "134"},
+		{"HomeDomain/" + callHistory, "SELECT count(*) FROM ZCALLRECORD", "205"},
 		{"HomeDomain/" + calendarDB, "SELECT count(*) FROM CalendarItem", "150"},
 		{whatsAppDomain + "/ChatStorage.sqlite", "SELECT count(*) FROM ZWAMESSAGE", "600"},
 		{notesDomain + "/" + noteStore, "SELECT count(*) FROM ZICNOTEDATA", "40"},

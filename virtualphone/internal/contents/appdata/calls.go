@@ -55,6 +55,7 @@ func callStore(ctx context.Context, w *world, r *rng, rel string, n int, when sp
 		for i, at := range r.moments(n, when) {
 			c.add(i, at)
 		}
+		c.odd(rel, when)
 		m.insert(d, "ZCALLDBPROPERTIES", "CallDBProperties", "ZTIMER_ALL", 3600.0, "ZTIMER_INCOMING", 1800.0, "ZTIMER_LAST", 42.0,
 			"ZTIMER_LIFETIME", 36000.0, "ZTIMER_OUTGOING", 1800.0)
 		m.writeTables(d, r, metadata{})
@@ -116,6 +117,27 @@ func (c *callBook) add(i int, at time.Time) {
 		h := c.m.insert(c.d, "ZHANDLE", "Handle", "ZTYPE", 2, "ZNORMALIZEDVALUE", value, "ZVALUE", value)
 		c.d.insert(fmt.Sprintf("Z_%dREMOTEPARTICIPANTHANDLES", c.m.num["CallRecord"]), calls, pk, handles, h)
 	}
+}
+
+// odd adds what is rare: a call that both databases have, one that was rejected, one
+// that an app has blocked, one to an emergency number, and addresses as bytes, as they
+// were before iOS 12 and stay in phones that were updated since.
+func (c *callBook) odd(rel string, when span) {
+	r := c.w.rng("odd calls")
+	p := c.w.people[0]
+	call := func(outgoing, answered bool, seconds float64, at any, kv ...any) {
+		c.m.insert(c.d, "ZCALLRECORD", "CallRecord", append([]any{"ZCALL_CATEGORY", 1, "ZCALLTYPE", callPhone, "ZHANDLE_TYPE", 2, "ZREAD", 1, "ZANSWERED", flag(answered),
+			"ZORIGINATED", flag(outgoing), "ZDATE", at, "ZDURATION", seconds, "ZISO_COUNTRY_CODE", "us", "ZSERVICE_PROVIDER", "com.apple.Telephony"}, kv...)...)
+	}
+	from := cocoa(when.from)
+	call(false, true, 61.5, from+1, "ZUNIQUE_ID", r.guid(), "ZADDRESS", []byte(p.phone()), "ZNAME", p.name())
+	if rel != callHistory {
+		return
+	}
+	call(false, false, 0, from+2, "ZUNIQUE_ID", r.guid(), "ZADDRESS", p.phone(), "ZDISCONNECTED_CAUSE", 6)
+	call(false, false, 0, from+3, "ZUNIQUE_ID", r.guid(), "ZADDRESS", "+12025550199", "ZBLOCKEDBYEXTENSION", "com.example.blocker", "ZFILTERED_OUT_REASON", 1, "ZJUNKCONFIDENCE", 2)
+	call(true, false, 33, from+4, "ZUNIQUE_ID", r.guid(), "ZADDRESS", "911", "ZWASEMERGENCYCALL", 1)
+	call(false, false, 0, nil, "ZADDRESS", p.phone()) // neither a date nor an id
 }
 
 func faceTimeBytes(kind int, r *rng) any {

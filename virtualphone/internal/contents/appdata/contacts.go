@@ -49,6 +49,7 @@ func createContacts(ctx context.Context, w *world) error {
 	err := build(ctx, f, func(d *db) {
 		d.schema("addressbook.sql")
 		b := &contactBook{d: d, r: r, created: span{w.begin(), w.now.Add(-24 * time.Hour)}, labels: map[string]int{}, keys: map[string]int{}}
+		b.appendColumns(w.major)
 		b.stores()
 		for _, p := range w.people {
 			b.card(p, storeOf(p), "")
@@ -56,6 +57,7 @@ func createContacts(ctx context.Context, w *world) error {
 		b.ownCard(w.me)
 		b.linkedCard(w.people[0])
 		b.groups(len(w.people))
+		b.oddCards(w.rng("odd contacts"))
 		contactProperties(d, r, b.lastRow)
 	})
 	if err != nil {

@@ -32,10 +32,13 @@ func TestStores(t *testing.T) {
 		{"HomeDomain/" + addressBook, map[string]string{
 			"a birthday without a year":     "SELECT count(*)>0 FROM ABPerson WHERE CAST(Birthday AS REAL) BETWEEN -12600000000 AND -12400000000",
 			"two cards of one person":       "SELECT count(*)=2 AND count(DISTINCT StoreID)=2 AND sum(IsPreferredName)=1 FROM ABPerson WHERE PersonLink=1",
+			"three cards, one from another": "SELECT count(*)=1 FROM ABPersonLink l WHERE PreferredNamePersonID<>PreferredImagePersonID AND (SELECT count(*) FROM ABPerson WHERE PersonLink=l.ROWID)=3",
+			"half of a link":                "SELECT count(*)=1 FROM ABPerson WHERE PersonLink>=0 AND PersonLink NOT IN (SELECT ROWID FROM ABPersonLink)",
+			"a card without a name":         "SELECT count(*)=1 FROM ABPerson WHERE coalesce(First, Last, Organization, Nickname) IS NULL",
 			"an organisation":               "SELECT count(*)>0 FROM ABPerson WHERE Kind=1 AND First IS NULL AND Organization IS NOT NULL",
 			"the owner's card":              "SELECT count(*)=1 FROM ABPerson p JOIN ABStore s ON s.MeIdentifier=p.ROWID AND s.ROWID=p.StoreID",
 			"labels by implicit rowid":      "SELECT count(*)=0 FROM ABMultiValue WHERE label NOT IN (SELECT rowid FROM ABMultiValueLabel)",
-			"a label of one's own":          "SELECT count(*)=1 FROM ABMultiValueLabel WHERE value NOT LIKE '\\_$!<%' ESCAPE '\\'",
+			"a label of one's own":          "SELECT count(*)>0 FROM ABMultiValueLabel WHERE value NOT LIKE '\\_$!<%' ESCAPE '\\'",
 			"an address in parts":           "SELECT count(*)>0 FROM ABMultiValue v JOIN ABMultiValueEntry e ON e.parent_id=v.UID JOIN ABMultiValueEntryKey k ON k.rowid=e.key WHERE v.property=5 AND v.value IS NULL AND k.value='Street'",
 			"a group in a group":            "SELECT count(*)=1 FROM ABGroupMembers WHERE member_type=1",
 			"last four digits":              "SELECT count(*)=0 FROM ABMultiValue v LEFT JOIN ABPhoneLastFour l ON l.multivalue_id=v.UID WHERE v.property=3 AND v.value NOT LIKE '%'||coalesce(l.value,'?')",
@@ -47,6 +50,8 @@ func TestStores(t *testing.T) {
 		}},
 		{"HomeDomain/" + callHistory, map[string]string{
 			"all kinds of call":   "SELECT count(DISTINCT ZCALLTYPE)=4 FROM ZCALLRECORD",
+			"an address as bytes": "SELECT count(*)=1 FROM ZCALLRECORD WHERE typeof(ZADDRESS)='blob'",
+			"a blocked call":      "SELECT count(*)=1 FROM ZCALLRECORD WHERE ZBLOCKEDBYEXTENSION IS NOT NULL AND ZANSWERED=0",
 			"a withheld number":   "SELECT count(*)>0 FROM ZCALLRECORD WHERE ZADDRESS IS NULL",
 			"missed calls":        "SELECT count(*)>0 FROM ZCALLRECORD WHERE ZORIGINATED=0 AND ZANSWERED=0 AND ZDURATION=0",
 			"participants' table": "SELECT count(*)=1 FROM sqlite_master m JOIN Z_PRIMARYKEY k ON k.Z_NAME='CallRecord' AND m.name='Z_'||k.Z_ENT||'REMOTEPARTICIPANTHANDLES'",
