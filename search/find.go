@@ -117,7 +117,6 @@ type finder struct {
 	*parsed
 	matcher *matcher
 	after   *cursor
-	scopes  []*scope
 	steps   int
 }
 

@@ -19,6 +19,8 @@ type change struct {
 	segments []*openSegment // those that stay, and new ones
 	opened   []*openSegment // new ones
 	lists    map[string][]presence
+	// published: the manifest may be the new one, even if what came after it failed.
+	published bool
 }
 
 // write lets fn change the index: the only one in all processes. What fn leaves in the
@@ -56,7 +58,7 @@ func (ix *Index) write(ctx context.Context, fn func(*change) error) (err error) 
 		}
 	}
 	ix.mu.Unlock()
-	if err != nil {
+	if err != nil && !c.published {
 		err = errors.Join(err, ix.sweep(st))
 	}
 	return err
@@ -182,6 +184,7 @@ func (c *change) publish() error {
 	if err := ix.crash("manifest is written"); err != nil {
 		return err
 	}
+	c.published = true
 	if err := ix.root.Rename(manifestTemp, manifestName); err != nil {
 		return fmt.Errorf("publish the index: %w", err)
 	}

@@ -21,43 +21,9 @@ func (r *Reader) Term(word string) (List, error) {
 	return r.postingsOf(t), nil
 }
 
-// Prefix lists the documents with a word that begins with prefix.
-func (r *Reader) Prefix(prefix string) (List, error) {
-	terms, err := r.prefix(prefix)
-	switch {
-	case err != nil:
-		return nil, err
-	case len(terms) == 0:
-		return none{}, nil
-	case len(terms) == 1:
-		return r.postingsOf(terms[0]), nil
-	}
-	set := NewBits(r.docs)
-	// Their postings are neighbours: they are read through together.
-	first, last := terms[0], terms[len(terms)-1]
-	all := stream{src: r.src, at: first.at, end: last.at + last.size}
-	for _, t := range terms {
-		p := postings{stream: &all, left: t.docs, docs: r.docs}
-		for p.left > 0 {
-			if err := p.step(); err != nil {
-				return nil, err
-			}
-			set.Set(p.doc)
-		}
-	}
-	return setList{set}, nil
-}
-
 type none struct{}
 
 func (none) Next(uint32) (uint32, bool, error) { return 0, false, nil }
-
-type setList struct{ *Bits }
-
-func (s setList) Next(at uint32) (uint32, bool, error) {
-	doc, ok := s.Bits.Next(at)
-	return doc, ok, nil
-}
 
 // Every lists all documents from one to before another.
 func Every(from, to uint32) List { return every{from, to} }
@@ -86,8 +52,12 @@ func size(l List) int {
 		return 0
 	case *postings:
 		return l.left
-	case setList:
-		return l.Count()
+	case *prefixList:
+		n := l.set.Count()
+		for i := range l.big {
+			n += l.big[i].left
+		}
+		return n
 	case and:
 		return size(l[0])
 	}
@@ -249,10 +219,11 @@ func (p *postings) Next(at uint32) (uint32, bool, error) {
 // stream reads uvarints one after the other; more at once the more there are.
 type stream struct {
 	src     Source
-	at, end int64
+	at, end int64 // what is not yet read
 	buf     []byte
-	rest    []byte
+	i, n    int // what is read and not yet given
 	size    int64
+	longest int64 // of a read; 0 = longRead
 }
 
 const (
@@ -261,21 +232,22 @@ const (
 )
 
 func (s *stream) uvarint() (uint64, error) {
-	if len(s.rest) > 0 && s.rest[0] < 0x80 { // nearly all are
-		v := uint64(s.rest[0])
-		s.rest = s.rest[1:]
-		return v, nil
+	if s.i < s.n {
+		if b := s.buf[s.i]; b < 0x80 { // nearly all are
+			s.i++
+			return uint64(b), nil
+		}
 	}
-	if len(s.rest) < binary.MaxVarintLen64 {
+	if s.n-s.i < binary.MaxVarintLen64 {
 		if err := s.fill(); err != nil {
 			return 0, err
 		}
 	}
-	v, n := binary.Uvarint(s.rest)
+	v, n := binary.Uvarint(s.buf[s.i:s.n])
 	if n <= 0 {
 		return 0, badf("postings are cut")
 	}
-	s.rest = s.rest[n:]
+	s.i += n
 	return v, nil
 }
 
@@ -284,19 +256,22 @@ func (s *stream) fill() error {
 	if s.at >= s.end {
 		return nil
 	}
-	s.size = min(max(4*s.size, firstRead), longRead)
-	n := min(s.size, s.end-s.at)
-	keep := len(s.rest)
-	buf := s.buf
-	if int64(cap(buf)) < n+binary.MaxVarintLen64 {
-		buf = make([]byte, n+binary.MaxVarintLen64)
+	longest := s.longest
+	if longest == 0 {
+		longest = longRead
 	}
-	buf = buf[:cap(buf)]
-	copy(buf, s.rest)
-	if _, err := readAt(s.src, buf[keep:keep:cap(buf)], s.at, n); err != nil {
+	s.size = min(max(4*s.size, firstRead), longest)
+	more := min(s.size, s.end-s.at)
+	keep := s.n - s.i
+	buf := s.buf
+	if int64(cap(buf)) < more+binary.MaxVarintLen64 {
+		buf = make([]byte, more+binary.MaxVarintLen64)
+	}
+	copy(buf, s.buf[s.i:s.n])
+	if _, err := readAt(s.src, buf[keep:keep:cap(buf)], s.at, more); err != nil {
 		return err
 	}
-	s.at += n
-	s.buf, s.rest = buf, buf[:int64(keep)+n]
+	s.at += more
+	s.buf, s.i, s.n = buf, 0, keep+int(more)
 	return nil
 }
