@@ -59,14 +59,14 @@ type looking struct {
 }
 
 // content gives the source of a view. It is closed with the view.
-func (v *view) content(ctx context.Context) (*extract.Source, error) {
+func (v *view) content() (*extract.Source, error) {
 	v.looking.mu.Lock()
 	defer v.looking.mu.Unlock()
 	if v.looking.source != nil {
 		return v.looking.source, nil
 	}
 	// It outlives the request: databases stay open for the next one.
-	ctx = v.session.Context()
+	ctx := v.session.Context()
 	if v.phone != nil {
 		v.looking.source = inside.OfSnapshot(ctx, v.phone)
 		return v.looking.source, nil
@@ -79,7 +79,7 @@ func (v *view) content(ctx context.Context) (*extract.Source, error) {
 // withContent lets fn look at the contents of a version.
 func (s *Service) withContent(ctx context.Context, who Who, udid, version string, fn func(*view, *extract.Source, Version) error) error {
 	return s.look(ctx, who, udid, version, func(v *view, _ fs.FS, info Version) error {
-		src, err := v.content(ctx)
+		src, err := v.content()
 		if err != nil {
 			return err
 		}

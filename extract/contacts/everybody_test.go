@@ -81,5 +81,5 @@ line two, with; much
 }
 
 // hostile are names that break what trusts them.
-var hostile = []string{"new\nline", "semi;colon", `back\slash\n`, "👩‍👩‍👧 ☀", "‏שלום עולם", "..", "nul\x00byte", "CON", strings.Repeat("ü", 127) + "x",
+var hostile = []string{"new\nline", "semi;colon", `back\slash\n`, "👩‍👩‍👧 ☀", "\u200fשלום עולם", "..", "nul\x00byte", "CON", strings.Repeat("ü", 127) + "x",
 	"BEGIN:VCARD\r\nFN:Mallory", " lead and trail ", "=cmd|' /C calc'!A0", "a/b", "\u2028\u0085\v\f", "\x1b[31m", "<b>bold</b>", "山田", "%41", "", "All Contacts", "all contacts"}

@@ -39,7 +39,9 @@ func FuzzTexts(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		labelOf(s)
+		if l := labelOf(s); len(l.Label) > len(s) {
+			t.Errorf("label %q of %q", l.Label, s)
+		}
 		dateOf(s)
 		if d := dialled(s); strings.Trim(d, "+0123456789*#") != "" {
 			t.Errorf("%q is dialled as %q", s, d)

@@ -11,7 +11,6 @@ import (
 // text) of blocks. What Markdown has no sign for is HTML, which every reader of it
 // takes: <u>, <sup>, <sub>, <mark>.
 type writer struct {
-	b strings.Builder
 	// link gives where the file of an attachment is, "" for nowhere; note where another
 	// note is.
 	link func(file string) string

@@ -139,7 +139,7 @@ func randomDocument(r *rand.Rand) Document {
 		if r.IntN(3) > 0 {
 			return Look{}
 		}
-		l := Look{Bold: r.IntN(3) == 0, Italic: r.IntN(3) == 0, Strike: r.IntN(5) == 0, Underline: r.IntN(7) == 0, Monospace: r.IntN(9) == 0, Script: r.IntN(5)/4 - r.IntN(5)/4}
+		l := Look{Bold: r.IntN(3) == 0, Italic: r.IntN(3) == 0, Strike: r.IntN(5) == 0, Underline: r.IntN(7) == 0, Monospace: r.IntN(9) == 0, Script: []int{-1, 0, 0, 0, 0, 0, 0, 0, 1}[r.IntN(9)]}
 		if r.IntN(6) == 0 {
 			l.Link = "https://example.org/(" + string(rune('a'+r.IntN(26))) + ")"
 		}
