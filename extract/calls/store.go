@@ -59,7 +59,7 @@ func (s *store) query(ctx context.Context, q string, row func(scan func(...any) 
 // places lists the calls.
 func (s *store) places(ctx context.Context) ([]place, error) {
 	var list []place
-	err := s.query(ctx, fmt.Sprintf("SELECT %s, %s, %s FROM %s c ORDER BY c.%s LIMIT %d", s.db.Column(s.table, "c", s.pk),
+	err := s.query(ctx, fmt.Sprintf("SELECT %s, %s, substr(%s, 1, 256) FROM %s c ORDER BY c.%s LIMIT %d", s.db.Column(s.table, "c", s.pk),
 		s.db.Column(s.table, "c", "ZDATE", "date"), s.db.Column(s.table, "c", "ZUNIQUE_ID"), s.table, s.pk, maxCalls),
 		func(scan func(...any) error) error {
 			var row sqlitefs.Int
@@ -92,8 +92,11 @@ func (s *store) load(ctx context.Context, in string) (map[int64]*Call, error) {
 	if s.db.Has("ZHANDLE", "Z_PK") && s.db.Has(s.table, "ZINITIATOR") {
 		initiator, join = "coalesce(nullif("+s.db.Column("ZHANDLE", "h", "ZVALUE")+", ''), "+s.db.Column("ZHANDLE", "h", "ZNORMALIZEDVALUE")+")", " LEFT JOIN ZHANDLE h ON h.Z_PK = c.ZINITIATOR"
 	}
-	q := "SELECT " + s.db.List(s.table, "c", append(append(append([]string{"Z_PK", "ZDATE", "ZDURATION"}, numbers...), texts...), blobs...)...) +
-		", " + initiator + " FROM " + s.table + " c" + join + " WHERE c.Z_PK IN (" + in + ")"
+	q := "SELECT " + s.db.List(s.table, "c", append([]string{"Z_PK", "ZDATE", "ZDURATION"}, numbers...)...)
+	for _, c := range append(texts, blobs...) {
+		q += ", substr(" + s.db.Column(s.table, "c", c) + ", 1, 4096)" // none of them is longer
+	}
+	q += ", substr(" + initiator + ", 1, 4096)" + " FROM " + s.table + " c" + join + " WHERE c.Z_PK IN (" + in + ")"
 	err := s.query(ctx, q, func(scan func(...any) error) error {
 		var pk sqlitefs.Int
 		var date, duration sqlitefs.Real
@@ -190,7 +193,7 @@ func (s *store) participants(ctx context.Context, in string, calls map[int64]*Ca
 		if call == "" || handle == "" {
 			continue
 		}
-		err := s.query(ctx, fmt.Sprintf("SELECT +j.%s, %s, %s FROM %s j JOIN ZHANDLE h ON h.Z_PK = j.%s WHERE j.%[1]s IN (%[6]s) ORDER BY j.%[1]s, h.Z_PK LIMIT %[7]d",
+		err := s.query(ctx, fmt.Sprintf("SELECT +j.%s, substr(%s, 1, 4096), substr(%s, 1, 4096) FROM %s j JOIN ZHANDLE h ON h.Z_PK = j.%s WHERE j.%[1]s IN (%[6]s) ORDER BY j.%[1]s, h.Z_PK LIMIT %[7]d",
 			call, s.db.Column("ZHANDLE", "h", "ZVALUE"), s.db.Column("ZHANDLE", "h", "ZNORMALIZEDVALUE"), sqlitefs.Quote(table), handle, in, chunk*maxParticipants),
 			func(scan func(...any) error) error {
 				var pk sqlitefs.Int
@@ -217,12 +220,13 @@ func (s *store) participants(ctx context.Context, in string, calls map[int64]*Ca
 // loadOld reads the list of phones before iOS 8.
 func (s *store) loadOld(ctx context.Context, in string) (map[int64]*Call, error) {
 	calls := map[int64]*Call{}
-	err := s.query(ctx, "SELECT "+s.db.List("call", "c", "ROWID", "date", "duration", "flags", "address", "name", "face_time_data")+
+	err := s.query(ctx, "SELECT "+s.db.List("call", "c", "ROWID", "date", "duration", "flags", "face_time_data")+
+		", substr("+s.db.Column("call", "c", "address")+", 1, 4096), substr("+s.db.Column("call", "c", "name")+", 1, 4096)"+
 		" FROM call c WHERE c.ROWID IN ("+in+")", func(scan func(...any) error) error {
 		var row, flags, data sqlitefs.Int
 		var date, duration sqlitefs.Real
 		var address, name sqlitefs.Text
-		if err := scan(&row, &date, &duration, &flags, &address, &name, &data); err != nil {
+		if err := scan(&row, &date, &duration, &flags, &data, &address, &name); err != nil {
 			return err
 		}
 		c := &Call{Time: s.time(date.Float), Seconds: duration.Float, Direction: Incoming, Kind: Phone, Address: text(address), ShownAs: text(name),

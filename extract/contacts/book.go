@@ -23,6 +23,7 @@ const (
 	maxLinked  = 100 // cards of one contact
 	maxGroups  = 10_000
 	maxMembers = 2_000_000
+	maxName    = 1000 // letters of a name in the list
 )
 
 // book is the list of an address book: who is in it, in the phone's order, without
@@ -108,11 +109,11 @@ func (b *book) doubt(ctx context.Context, what string, err error) {
 // rows reads the names of all cards. What a database gives before it turns out to be
 // damaged is kept.
 func (b *book) rows(ctx context.Context) ([]row, error) {
-	col := func(names ...string) string { return b.db.Column("ABPerson", "p", names...) }
-	q := "SELECT " + strings.Join([]string{col("ROWID"), col("PersonLink"), col("StoreID"), col("guid"), col("ExternalUUID"), col("Kind"),
-		col("Prefix"), col("First"), col("Middle"), col("Last"), col("Suffix"), col("Nickname"), col("Organization"),
-		col("DisplayName"), col("CompositeNameFallback"), col("CreationDate"), col("ModificationDate")}, ", ") +
-		fmt.Sprintf(" FROM ABPerson p ORDER BY p.ROWID LIMIT %d", maxCards+1)
+	q := "SELECT " + b.db.List("ABPerson", "p", "ROWID", "PersonLink", "StoreID", "Kind", "CreationDate", "ModificationDate")
+	for _, c := range []string{"guid", "ExternalUUID", "Prefix", "First", "Middle", "Last", "Suffix", "Nickname", "Organization", "DisplayName", "CompositeNameFallback"} {
+		q += ", " + bounded(b.db.Column("ABPerson", "p", c), maxName)
+	}
+	q += fmt.Sprintf(" FROM ABPerson p ORDER BY p.ROWID LIMIT %d", maxCards+1)
 	rows, err := b.db.QueryContext(ctx, q)
 	if err != nil {
 		return nil, b.db.Err(ctx, err)
@@ -123,7 +124,11 @@ func (b *book) rows(ctx context.Context) ([]row, error) {
 		var id, link, store, kind sqlitefs.Int
 		var created, modified sqlitefs.Real
 		var t [11]sqlitefs.Text
-		if err := rows.Scan(&id, &link, &store, &t[0], &t[1], &kind, &t[2], &t[3], &t[4], &t[5], &t[6], &t[7], &t[8], &t[9], &t[10], &created, &modified); err != nil {
+		into := []any{&id, &link, &store, &kind, &created, &modified}
+		for i := range t {
+			into = append(into, &t[i])
+		}
+		if err := rows.Scan(into...); err != nil {
 			b.doubt(ctx, "a contact", b.db.Err(ctx, err))
 			continue
 		}

@@ -289,3 +289,25 @@ func TestReadNames(t *testing.T) {
 		t.Errorf("names of a phone without contacts: %v", err)
 	}
 }
+
+// A card of hundreds of megabytes is cut, and said to be.
+func TestHugeCards(t *testing.T) {
+	fsys := phone(database(t, schema, func(s script) {
+		for i := range 25 {
+			s.exec(`INSERT INTO ABPerson (ROWID, First, Note, guid) VALUES (?, 'Big', ?, ?)`, i+1, strings.Repeat("€", 1<<20), i)
+		}
+		s.exec(`INSERT INTO ABPerson (ROWID, First, guid) VALUES (77, 'Small', 'small')`)
+		s.exec(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) INSERT INTO ABMultiValue (record_id, property, value) SELECT 77, 3, i FROM n`)
+	}), nil)
+	c := extracttest.Read(t, contacts.New(), extracttest.Source(t, fsys), extract.Query{})
+	total := 0
+	for _, r := range c.Records {
+		total += len(r.(*contacts.Contact).Note)
+	}
+	if len(c.Records) != 26 || len(c.Problems) != 1 || total > 65<<20 || total < 30<<20 {
+		t.Errorf("%d contacts with %d bytes of notes, problems %v", len(c.Records), total, c.Problems)
+	}
+	if n := len(c.Records[25].(*contacts.Contact).Phones); n != 5000 {
+		t.Errorf("%d phones", n)
+	}
+}

@@ -25,8 +25,12 @@ const (
 	propSocial  = 46
 )
 
-// maxValues bounds what one card may have of everything together.
-const maxValues = 5000
+// What one card may have, and what is in memory of a chunk of them.
+const (
+	maxValues = 5000    // of everything together
+	maxText   = 1 << 20 // letters of one text
+	maxChunk  = 64 << 20
+)
 
 // load reads contacts whole, in the order of units.
 func (b *book) load(ctx context.Context, units []*unit, rep extract.Reporter) ([]*Contact, error) {
@@ -48,6 +52,9 @@ func (b *book) load(ctx context.Context, units []*unit, rep extract.Reporter) ([
 			rep.Report(&extract.Problem{What: what, Err: err})
 		}
 	}
+	if l.cut {
+		rep.Report(&extract.Problem{What: "large contacts", Err: fmt.Errorf("%s has one with more than %d values, or more than %d bytes for %d of them: the rest is left out", b.db.Name(), maxValues, maxChunk, len(units))})
+	}
 	list := make([]*Contact, 0, len(units))
 	for _, u := range units {
 		if c := l.contact(u); c != nil {
@@ -66,6 +73,29 @@ type loader struct {
 	in    string // their ROWIDs
 	cards map[int64]*Card
 	me    map[int64]bool
+	bytes int  // of texts so far
+	cut   bool // something was left out, there being too much
+}
+
+// text takes a text in. When there is more than any address book has, only the
+// beginnings of the rest are kept.
+func (l *loader) text(t sqlitefs.Text) string {
+	const beginning = 256
+	if s := text(t); l.bytes+len(s) <= maxChunk || len(s) <= beginning {
+		l.bytes += len(s)
+		return s
+	}
+	l.cut = true
+	return strings.ToValidUTF8(strings.Clone(t.String[:beginning]), "")
+}
+
+// short is a list of results of texts, each no longer than maxText.
+func (l *loader) short(table, alias string, columns ...string) string {
+	list := make([]string, len(columns))
+	for i, c := range columns {
+		list[i] = bounded(l.db.Column(table, alias, c), maxText)
+	}
+	return strings.Join(list, ", ")
 }
 
 // query asks and gives each row's scanner.
@@ -87,7 +117,7 @@ func (l *loader) persons() error {
 	names := []string{"guid", "Prefix", "First", "Middle", "Last", "Suffix", "Nickname", "PreviousFamilyName",
 		"FirstPhonetic", "MiddlePhonetic", "LastPhonetic", "OrganizationPhonetic", "FirstPronunciation", "MiddlePronunciation", "LastPronunciation", "OrganizationPronunciation",
 		"Organization", "Department", "JobTitle", "Note", "Birthday", "AlternateBirthday", "ImageType"}
-	return l.query("SELECT "+l.db.List("ABPerson", "p", append([]string{"ROWID", "StoreID", "Kind", "CreationDate", "ModificationDate"}, names...)...)+
+	return l.query("SELECT "+l.db.List("ABPerson", "p", "ROWID", "StoreID", "Kind", "CreationDate", "ModificationDate")+", "+l.short("ABPerson", "p", names...)+
 		" FROM ABPerson p WHERE p.ROWID IN ("+l.in+")", func(scan func(...any) error) error {
 		var id, store, kind sqlitefs.Int
 		var created, modified sqlitefs.Real
@@ -105,7 +135,7 @@ func (l *loader) persons() error {
 			return err
 		}
 		for i := range raw {
-			*texts[i] = text(raw[i])
+			*texts[i] = l.text(raw[i])
 		}
 		c.Birthday, c.Organisation = dateOf(birthday.String), kind.Int == 1
 		c.Created, c.Modified = extract.CocoaTime(created.Float), extract.CocoaTime(modified.Float)
@@ -138,6 +168,12 @@ func (l *loader) owner() error {
 	})
 }
 
+// bounded is an expression for a text of at most n bytes or, when it is longer, letters.
+// (The function substr alone would end every text at a NUL.)
+func bounded(column string, n int) string {
+	return fmt.Sprintf("iif(octet_length(%[1]s) > %[2]d, substr(%[1]s, 1, %[2]d), %[1]s)", column, n)
+}
+
 // values reads ABMultiValue, and of those that have parts their entries.
 func (l *loader) values() error {
 	if !l.db.Has("ABMultiValue", "record_id", "property") {
@@ -146,24 +182,38 @@ func (l *loader) values() error {
 	parts, err := l.entries()
 	label, join := "NULL", ""
 	if l.db.Has("ABMultiValueLabel", "value") && l.db.Has("ABMultiValue", "label") {
-		label, join = "+l.value", " LEFT JOIN ABMultiValueLabel l ON l.rowid = v.label"
+		label, join = bounded("+l.value", maxName), " LEFT JOIN ABMultiValueLabel l ON l.rowid = v.label"
 	}
+	type row struct {
+		record, property, order int64
+		label                   Label
+		value                   string
+		parts                   map[string]string
+	}
+	var list []row
 	counts := map[int64]int{}
-	err2 := l.query("SELECT "+l.db.List("ABMultiValue", "v", "UID", "record_id", "property", "value")+", "+label+
-		" FROM ABMultiValue v"+join+" WHERE v.record_id IN ("+l.in+") ORDER BY v.record_id, "+l.db.Column("ABMultiValue", "v", "identifier")+", v.ROWID",
+	err2 := l.query("SELECT "+l.db.List("ABMultiValue", "v", "UID", "record_id", "property", "identifier")+", "+l.short("ABMultiValue", "v", "value")+", "+label+
+		" FROM ABMultiValue v"+join+" WHERE v.record_id IN ("+l.in+") ORDER BY v.record_id, v.ROWID",
 		func(scan func(...any) error) error {
-			var uid, record, property sqlitefs.Int
+			var uid, record, property, order sqlitefs.Int
 			var value, label sqlitefs.Text
-			if err := scan(&uid, &record, &property, &value, &label); err != nil {
+			if err := scan(&uid, &record, &property, &order, &value, &label); err != nil {
 				return err
 			}
-			c := l.cards[record.Int]
-			if counts[record.Int]++; c == nil || counts[record.Int] > maxValues {
+			if counts[record.Int]++; counts[record.Int] > maxValues {
+				l.cut = true
 				return nil
 			}
-			c.add(property.Int, labelOf(text(label)), text(value), parts[uid.Int])
+			list = append(list, row{record.Int, property.Int, order.Int, labelOf(l.text(label)), l.text(value), parts[uid.Int]})
 			return nil
 		})
+	// The index is in the order of rows; the phone's is that of identifiers.
+	slices.SortStableFunc(list, func(a, b row) int { return cmp.Or(cmp.Compare(a.record, b.record), cmp.Compare(a.order, b.order)) })
+	for _, r := range list {
+		if c := l.cards[r.record]; c != nil {
+			c.add(r.property, r.label, r.value, r.parts)
+		}
+	}
 	return cmp.Or(err, err2)
 }
 
@@ -173,8 +223,8 @@ func (l *loader) entries() (map[int64]map[string]string, error) {
 	if !l.db.Has("ABMultiValueEntry", "parent_id", "key", "value") || !l.db.Has("ABMultiValueEntryKey", "value") || !l.db.Has("ABMultiValue", "UID") {
 		return all, nil
 	}
-	err := l.query(fmt.Sprintf(`SELECT +e.parent_id, +k.value, +e.value FROM ABMultiValue v JOIN ABMultiValueEntry e ON e.parent_id = v.UID
-		JOIN ABMultiValueEntryKey k ON k.rowid = e.key WHERE v.record_id IN (%s) LIMIT %d`, l.in, chunk*maxValues),
+	err := l.query(fmt.Sprintf(`SELECT +e.parent_id, %s, %s FROM ABMultiValue v JOIN ABMultiValueEntry e ON e.parent_id = v.UID
+		JOIN ABMultiValueEntryKey k ON k.rowid = e.key WHERE v.record_id IN (%s) LIMIT %d`, bounded("+k.value", maxName), bounded("+e.value", maxText), l.in, chunk*maxValues),
 		func(scan func(...any) error) error {
 			var parent sqlitefs.Int
 			var key, value sqlitefs.Text
@@ -186,8 +236,8 @@ func (l *loader) entries() (map[int64]map[string]string, error) {
 				p = map[string]string{}
 				all[parent.Int] = p
 			}
-			if v := text(value); v != "" && len(p) < 100 {
-				p[text(key)] = v
+			if v := l.text(value); v != "" && len(p) < 100 {
+				p[l.text(key)] = v
 			}
 			return nil
 		})

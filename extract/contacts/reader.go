@@ -3,6 +3,7 @@ package contacts
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/keepsake-backup/keepsake/extract"
 	"github.com/keepsake-backup/keepsake/extract/thumbnail"
@@ -60,20 +61,53 @@ func (*Reader) Read(ctx context.Context, src *extract.Source, q extract.Query, o
 	return extract.Done(b.each(ctx, b.choose(q), out, out.Emit))
 }
 
-// each loads units, a chunk at a time, and gives their contacts.
-func (b *book) each(ctx context.Context, units []*unit, rep extract.Reporter, give func(extract.Record) error) error {
-	for len(units) > 0 {
-		n := min(chunk, len(units))
-		list, err := b.load(ctx, units[:n], rep)
-		if err != nil {
-			return fmt.Errorf("read contacts: %w", err)
+// loaded is a chunk of contacts.
+type loaded struct {
+	contacts []*Contact
+	problems []*extract.Problem
+	err      error
+}
+
+// Report implements extract.Reporter.
+func (l *loaded) Report(p *extract.Problem) { l.problems = append(l.problems, p) }
+
+// each loads units, a chunk at a time, and gives their contacts. While they are taken
+// the next chunk is loaded.
+func (b *book) each(parent context.Context, units []*unit, rep extract.Reporter, give func(extract.Record) error) error {
+	ctx, cancel := context.WithCancel(parent)
+	chunks := make(chan *loaded)
+	defer func() {
+		cancel()
+		for range chunks { // until nobody reads the database any more
 		}
-		for _, c := range list {
+	}()
+	go func() {
+		defer close(chunks)
+		for part := range slices.Chunk(units, chunk) {
+			l := &loaded{}
+			l.contacts, l.err = b.load(ctx, part, l)
+			select {
+			case chunks <- l:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	for l := range chunks {
+		for _, p := range l.problems {
+			rep.Report(p)
+		}
+		if l.err != nil {
+			return fmt.Errorf("read contacts: %w", l.err)
+		}
+		for _, c := range l.contacts {
 			if err := give(c); err != nil {
 				return err
 			}
 		}
-		units = units[n:]
+	}
+	if parent.Err() != nil {
+		return context.Cause(parent)
 	}
 	return nil
 }

@@ -144,8 +144,11 @@ func (b *box) read(ctx context.Context, db *sqlitefs.DB, files map[string]fs.Dir
 }
 
 func (b *box) table(ctx context.Context, db *sqlitefs.DB, table string, accounts map[string]string, keys map[string]bool, files map[string]fs.DirEntry) error {
-	rows, err := db.QueryContext(ctx, fmt.Sprintf("SELECT %s FROM %s v ORDER BY v.ROWID LIMIT %d", db.List(table, "v", "ROWID", "remote_uid", "date", "token", "sender",
-		"callback_num", "duration", "expiration", "trashed_date", "flags", "receiver", "label"), table, maxMessages))
+	q := "SELECT " + db.List(table, "v", "ROWID", "remote_uid", "date", "duration", "expiration", "trashed_date", "flags")
+	for _, c := range []string{"token", "sender", "callback_num", "receiver", "label"} {
+		q += ", substr(" + db.Column(table, "v", c) + ", 1, 1000)" // numbers and identifiers
+	}
+	rows, err := db.QueryContext(ctx, fmt.Sprintf("%s FROM %s v ORDER BY v.ROWID LIMIT %d", q, table, maxMessages))
 	if err != nil {
 		return db.Err(ctx, err)
 	}
@@ -154,7 +157,7 @@ func (b *box) table(ctx context.Context, db *sqlitefs.DB, table string, accounts
 		var row, remote, flags sqlitefs.Int
 		var date, duration, expires, trashed sqlitefs.Real
 		var token, sender, callback, receiver, label sqlitefs.Text
-		if err := rows.Scan(&row, &remote, &date, &token, &sender, &callback, &duration, &expires, &trashed, &flags, &receiver, &label); err != nil {
+		if err := rows.Scan(&row, &remote, &date, &duration, &expires, &trashed, &flags, &token, &sender, &callback, &receiver, &label); err != nil {
 			return db.Err(ctx, err)
 		}
 		m := &Message{Number: row.Int, Remote: remote.Int, Time: extract.UnixTime(date.Float), Token: text(token), Sender: text(sender), CallBack: text(callback),
