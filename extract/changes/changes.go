@@ -87,11 +87,13 @@ type Part struct {
 
 // Example is a record that was changed.
 type Example struct {
-	Table  string    `json:"table"`
-	Key    string    `json:"key"`
-	Title  string    `json:"title"`
-	Detail string    `json:"detail,omitempty"`
-	Time   time.Time `json:"time,omitzero"`
+	Table  string `json:"table"`
+	Key    string `json:"key"`
+	Title  string `json:"title"`
+	Detail string `json:"detail,omitempty"`
+	// Text is the beginning of what it says.
+	Text string    `json:"text,omitempty"`
+	Time time.Time `json:"time,omitzero"`
 	// Fields are what is different, of records that were changed.
 	Fields []Field `json:"fields,omitempty"`
 }

@@ -11,7 +11,7 @@
 // key and one of what it says: 48 bytes, whatever its size. Then those of the older one
 // are read and looked up. So what was removed or changed is named when it is met, and
 // only the newest few that were added are read once more. Two million messages take
-// less than 150 MB.
+// 120 MB, and less than 300 MB with what the garbage collector has not yet taken.
 //
 // # What is a loss
 //

@@ -11,7 +11,7 @@ import (
 func (k *comparison) readNew() error {
 	var h hasher
 	return k.read(k.newer, 1, &k.New, func(r extract.Record, e *extract.Entry) error {
-		k.table.add(entry{key: h.key(e.Key), content: h.content(e.Table, r.Row()), time: timeOf(e), flags: flagsOf(e)})
+		k.table.add(entry{key: h.key(e.Key), content: h.content(e.Table, k.row(e.Table, r)), time: timeOf(e), flags: flagsOf(e)})
 		return nil
 	})
 }
@@ -20,7 +20,7 @@ func (k *comparison) readNew() error {
 func (k *comparison) readOld() error {
 	var h hasher
 	return k.read(k.older, 0, &k.Old, func(r extract.Record, e *extract.Entry) error {
-		row := r.Row()
+		row := k.row(e.Table, r)
 		was := flagsOf(e)
 		is := k.table.find(h.key(e.Key))
 		if is == nil {
@@ -77,6 +77,27 @@ func (k *comparison) unknown() string {
 	return ""
 }
 
+// measures are columns that are other in each version and say nothing about what a
+// person did.
+var measures = map[string][]string{"apps": {"Bytes", "Files"}}
+
+// row is a record's row without measures.
+func (k *comparison) row(table string, r extract.Record) []string {
+	row := r.Row()
+	noise := measures[k.info.Kind]
+	if noise == nil {
+		return row
+	}
+	for _, t := range k.info.Tables {
+		for i, name := range t.Columns {
+			if t.Name == table && i < len(row) && slices.Contains(noise, name) {
+				row[i] = ""
+			}
+		}
+	}
+	return row
+}
+
 // Bounds of an example's texts, in bytes: a note may be a book.
 const maxExampleText = 2 << 10
 
@@ -92,7 +113,7 @@ func (p *Part) add(e *extract.Entry, row []string) {
 	if n >= MaxExamples {
 		return
 	}
-	x := Example{Table: e.Table, Key: e.Key, Title: clip(e.Title), Detail: clip(e.Detail), Time: e.Time}
+	x := exampleOf(e)
 	for _, s := range row {
 		x.Fields = append(x.Fields, Field{Old: s})
 	}
@@ -100,11 +121,18 @@ func (p *Part) add(e *extract.Entry, row []string) {
 	p.Examples = p.Examples[:min(len(p.Examples), MaxExamples)]
 }
 
-func clip(s string) string {
-	if len(s) <= maxExampleText {
+func exampleOf(e *extract.Entry) Example {
+	return Example{Table: e.Table, Key: e.Key, Title: clip(e.Title), Detail: clip(e.Detail), Text: cut(e.Text, 300), Time: e.Time}
+}
+
+func clip(s string) string { return cut(s, maxExampleText) }
+
+// cut bounds a text and makes it valid, for JSON.
+func cut(s string, limit int) string {
+	if len(s) <= limit {
 		return strings.ToValidUTF8(s, "\ufffd")
 	}
-	return strings.ToValidUTF8(s[:maxExampleText], "") + "…"
+	return strings.ToValidUTF8(s[:limit], "") + "…"
 }
 
 // nameAdded counts what is new, and reads the newest of it once more for its names.
@@ -188,8 +216,8 @@ func (k *comparison) nameFields() error {
 			if e.Key != x.Key {
 				return nil
 			}
-			x.Title, x.Detail, x.Table, x.Time = clip(e.Title), clip(e.Detail), e.Table, e.Time
-			x.Fields = differences(columns[e.Table], before, r.Row())
+			*x = exampleOf(&e)
+			x.Fields = k.differences(columns[e.Table], before, r.Row())
 			return extract.ErrStop
 		}})
 		if err := k.again(err); err != nil {
@@ -199,9 +227,13 @@ func (k *comparison) nameFields() error {
 	return nil
 }
 
-func differences(columns []string, before []Field, row []string) []Field {
+// differences names the columns that are not the same.
+func (k *comparison) differences(columns []string, before []Field, row []string) []Field {
 	var list []Field
 	for i, name := range columns {
+		if slices.Contains(measures[k.info.Kind], name) {
+			continue
+		}
 		f := Field{Name: name}
 		if i < len(before) {
 			f.Old = before[i].Old
@@ -210,9 +242,26 @@ func differences(columns []string, before []Field, row []string) []Field {
 			f.New = row[i]
 		}
 		if f.Old != f.New {
-			f.Old, f.New = clip(f.Old), clip(f.New)
+			f.Old, f.New = different(f.Old, f.New)
 			list = append(list, f)
 		}
 	}
 	return list
+}
+
+// different cuts two texts that are not the same around where they begin to differ.
+func different(old, new string) (string, string) {
+	if len(old) <= maxExampleText && len(new) <= maxExampleText {
+		return clip(old), clip(new)
+	}
+	same := 0
+	for same < min(len(old), len(new)) && old[same] == new[same] {
+		same++
+	}
+	start := max(0, same-100)
+	before := ""
+	if start > 0 {
+		before = "…"
+	}
+	return before + clip(old[start:]), before + clip(new[start:])
 }

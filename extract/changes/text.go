@@ -141,6 +141,8 @@ func (t *text) part(what string, p Part) {
 		}
 		if d := plain(x.Detail, 60); d != "" {
 			line += ", " + d
+		} else if s := plain(x.Text, 60); s != "" {
+			line += ": " + s
 		}
 		if !x.Time.IsZero() {
 			line += " (" + t.time(x.Time) + ")"
@@ -151,7 +153,8 @@ func (t *text) part(what string, p Part) {
 				t.linef("  %-13s    and %s", "", progress.Count(int64(len(x.Fields)-j), "more field", "more fields"))
 				break
 			}
-			t.linef("  %-13s    %s: %s → %s", "", f.Name, value(f.Old), value(f.New))
+			was, is := values(f.Old, f.New)
+			t.linef("  %-13s    %s: %s → %s", "", f.Name, was, is)
 		}
 	}
 	t.more(p.Count - min(len(p.Examples), t.Examples))
@@ -187,11 +190,23 @@ func (t *text) more(n int) {
 	}
 }
 
-func value(s string) string {
-	if s = plain(s, 60); s != "" {
-		return "“" + s + "”"
+// values are two texts, of long ones what begins shortly before they differ.
+func values(old, new string) (string, string) {
+	a, b := []rune(plain(old, maxExampleText)), []rune(plain(new, maxExampleText))
+	same := 0
+	for same < min(len(a), len(b)) && a[same] == b[same] {
+		same++
 	}
-	return "nothing"
+	value := func(r []rune) string {
+		if same > 40 {
+			r = append([]rune("…"), r[same-20:]...)
+		}
+		if len(r) == 0 {
+			return "nothing"
+		}
+		return "“" + plain(string(r), 60) + "”"
+	}
+	return value(a), value(b)
 }
 
 // plain is a text in one line that does nothing to a terminal, of about n letters.
@@ -199,6 +214,9 @@ func plain(s string, n int) string {
 	var b strings.Builder
 	space, letters := false, 0
 	for _, r := range s {
+		if letters > n {
+			break
+		}
 		switch {
 		case unicode.IsSpace(r) || unicode.IsControl(r):
 			space = b.Len() > 0
@@ -206,16 +224,15 @@ func plain(s string, n int) string {
 		case unicode.Is(unicode.Bidi_Control, r) || r == utf8.RuneError:
 			continue
 		}
-		if letters == n {
+		if letters++; letters > n {
 			b.WriteString("…")
-			break
+			continue
 		}
 		if space {
 			b.WriteByte(' ')
 			space = false
 		}
 		b.WriteRune(r)
-		letters++
 	}
 	return b.String()
 }
