@@ -244,6 +244,9 @@ func (l *loader) entries() (map[int64]map[string]string, error) {
 	return all, err
 }
 
+// bare is the one label of the phone's own that has no wrapper.
+const bare = "iPhone"
+
 // labelOf takes the phone's own labels out of their wrapper.
 func labelOf(s string) Label {
 	if inner, ok := strings.CutPrefix(s, "_$!<"); ok {
@@ -251,7 +254,7 @@ func labelOf(s string) Label {
 			return Label{Label: inner}
 		}
 	}
-	return Label{Label: s, Own: s != ""}
+	return Label{Label: s, Own: s != "" && s != bare}
 }
 
 // add takes a value into a card.

@@ -18,8 +18,8 @@ import (
 // (folded at 75 bytes between letters, CRLF), which [ical.Writer] writes. What neither
 // knows is written as Apple's own programs do, which Google and others read, too:
 //
-//	item1.TEL;TYPE=CELL:+1 202 555 0100
-//	item1.X-ABLabel:_$!<iPhone>!$_             a label of the phone's own
+//	item1.TEL;TYPE=VOICE:+1 202 555 0100
+//	item1.X-ABLabel:_$!<Main>!$_               a label of the phone's own
 //	item2.X-ABDATE;X-APPLE-OMIT-YEAR=1604:1604-05-03
 //	item2.X-ABLabel:First swim                 a label of the owner's
 type vcard struct {
@@ -266,7 +266,7 @@ func (v *vcard) text(name, value string, params ...string) {
 // the words of the label where they do not. It gives the number of the item, 0 = none.
 func (v *vcard) labelled(name, value string, l Label, types map[string]typeOf, params ...string) int {
 	var t typeOf
-	if !l.Own || l.Label == "iPhone" { // which the phone writes without its wrapper
+	if !l.Own {
 		t = types[l.Label]
 	}
 	for _, word := range strings.Fields(t.types) {
@@ -285,7 +285,7 @@ func (v *vcard) labelled(name, value string, l Label, types map[string]typeOf, p
 	v.w.Line(name, value, params...)
 	if wants {
 		label := l.Label
-		if !l.Own {
+		if !l.Own && label != bare {
 			label = "_$!<" + label + ">!$_"
 		}
 		v.w.Line(v.item(item)+"X-ABLabel", v.escape(label))

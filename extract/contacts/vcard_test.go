@@ -377,7 +377,7 @@ func labelOf(text string, params map[string][]string) contacts.Label {
 		return contacts.Label{Label: strings.TrimSuffix(inner, ">!$_")}
 	}
 	if text != "" {
-		return contacts.Label{Label: text, Own: true}
+		return contacts.Label{Label: text, Own: text != "iPhone"}
 	}
 	var types []string
 	for _, k := range slices.Sorted(maps.Keys(params)) {
