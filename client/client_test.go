@@ -120,6 +120,11 @@ func TestEveryOperationHasAMethod(t *testing.T) {
 	drop(c.List(ctx, u, v, "", "", 1))
 	drop(c.Search(ctx, u, v, "x", "", 1))
 	drop(c.Download(ctx, u, v, "x", 0))
+	drop(c.Kinds(ctx, u, v))
+	drop(c.Groups(ctx, u, v, "K"))
+	drop(c.Records(ctx, u, v, "K", client.RecordQuery{}))
+	drop(c.Preview(ctx, u, v, "K", "x"))
+	drop(c.Extract(ctx, u, v, "K", "", ""))
 	drop(c.SetPolicy(ctx, u, api.Policy{}))
 	drop(c.SetRetention(ctx, u, api.Retention{}))
 	drop(c.SetOwner(ctx, u, 1))
@@ -163,7 +168,7 @@ func TestEveryOperationHasAMethod(t *testing.T) {
 	defer rec.mu.Unlock()
 	for path, ops := range d.Paths {
 		for method := range ops {
-			fill := strings.NewReplacer("{udid}", u, "/versions/{id}", "/versions/"+v, "{name}", "T", "/jobs/{id}", "/jobs/1", "/tokens/{id}", "/tokens/1", "/accounts/{id}", "/accounts/7", "/passkeys/{id}", "/passkeys/AA")
+			fill := strings.NewReplacer("{udid}", u, "/versions/{id}", "/versions/"+v, "{name}", "T", "/jobs/{id}", "/jobs/1", "/tokens/{id}", "/tokens/1", "/accounts/{id}", "/accounts/7", "/passkeys/{id}", "/passkeys/AA", "{kind}", "K")
 			if want := strings.ToUpper(method) + " /api/v1" + fill.Replace(path); !slices.Contains(rec.seen, want) {
 				t.Errorf("no method of Client asks for %s", want)
 			}
@@ -341,5 +346,40 @@ func TestTheTokenGoesNowhereElse(t *testing.T) {
 	}
 	if _, err := c.Overview(t.Context()); err == nil || len(got) != 0 {
 		t.Errorf("a redirect was followed: %v, %d requests", err, len(got))
+	}
+}
+
+func TestContent(t *testing.T) {
+	c, home, _, _ := start(t, fake.Options{Still: true})
+	ctx := t.Context()
+	versions, err := home.Versions(ctx, service.Who{Account: 1, Admin: true}, fake.Anna)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := versions[0].ID
+	kinds, err := c.Kinds(ctx, fake.Anna, v)
+	if err != nil || len(kinds.Kinds) < 3 || kinds.Kinds[0].Kind != "photos" || kinds.Kinds[0].State != "there" {
+		t.Errorf("%+v, %v", kinds, err)
+	}
+	page, err := c.Records(ctx, fake.Anna, v, "photos", client.RecordQuery{Limit: 3})
+	if err != nil || len(page.Records) != 3 || page.Next != 3 {
+		t.Fatalf("%+v, %v", page, err)
+	}
+	if groups, err := c.Groups(ctx, fake.Anna, v, "photos"); err != nil || len(groups.Groups) != 2 {
+		t.Errorf("%+v, %v", groups, err)
+	}
+	if data, err := c.Preview(ctx, fake.Anna, v, "photos", page.Records[0].Key); err != nil || len(data) < 100 {
+		t.Errorf("%d bytes, %v", len(data), err)
+	}
+	z, err := c.Extract(ctx, fake.Anna, v, "photos", "jsonl", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer z.Close()
+	if data, err := io.ReadAll(z); err != nil || string(data[:2]) != "PK" {
+		t.Errorf("%d bytes, %v", len(data), err)
+	}
+	if _, err := c.Records(ctx, fake.Anna, v, "voicemail", client.RecordQuery{}); err == nil {
+		t.Error("a kind that is not there")
 	}
 }
