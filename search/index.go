@@ -39,8 +39,8 @@ type Index struct {
 	key   *sealed.Key
 	cache *sealed.Cache
 
-	writing sync.Mutex // held by who writes
-	mu      sync.Mutex // guards what is below
+	writing chan struct{} // full while somebody writes
+	mu      sync.Mutex    // guards what is below
 	state   *state
 	bad     map[string]error // segments in which damage was found
 	closed  bool
@@ -67,7 +67,7 @@ func Open(ctx context.Context, dir string, key secret.Bytes) (*Index, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open search index: %w", err)
 	}
-	ix := &Index{root: root, key: k, cache: sealed.NewCache(cacheBlocks), bad: map[string]error{}, runSize: runSize,
+	ix := &Index{root: root, key: k, writing: make(chan struct{}, 1), cache: sealed.NewCache(cacheBlocks), bad: map[string]error{}, runSize: runSize,
 		crash: func(string) error { return nil }}
 	st, err := ix.acquire()
 	if err != nil {
@@ -78,10 +78,10 @@ func Open(ctx context.Context, dir string, key secret.Bytes) (*Index, error) {
 	return ix, nil
 }
 
-// Close closes the index, once searches that are under way have ended.
+// Close closes the index, once who writes has ended. Searches that are under way go on.
 func (ix *Index) Close() error {
-	ix.writing.Lock()
-	defer ix.writing.Unlock()
+	ix.writing <- struct{}{}
+	defer func() { <-ix.writing }()
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
 	if ix.closed {

@@ -50,8 +50,9 @@ func (v *version) docs(s *openSegment) *segment.Bits {
 	return m[s]
 }
 
-// presence is what a version's file has: a number of segments; of each its name, with
-// its length in front, the number of its documents, and the set (segment.Bits.Append).
+// presence is the documents of a version in one segment. A version's file is the number
+// of segments and of each: the length of its name, the name, the number of its
+// documents, and the set (segment.Bits.Append); numbers are uvarints.
 type presence struct {
 	name string
 	bits *segment.Bits
@@ -66,8 +67,7 @@ func encodePresence(list []presence) []byte {
 	return b
 }
 
-// parsePresence reads the form. give gets each segment's name and number of documents,
-// and tells whether the set is wanted.
+// parsePresence reads what encodePresence has written.
 func parsePresence(data []byte) ([]presence, error) {
 	bad := func(what string) ([]presence, error) {
 		return nil, fmt.Errorf("%w: list of documents: %s", sealed.ErrDamaged, what)

@@ -26,11 +26,12 @@ type change struct {
 // write lets fn change the index: the only one in all processes. What fn leaves in the
 // change is published when it returns no error.
 func (ix *Index) write(ctx context.Context, fn func(*change) error) (err error) {
-	if err := ctx.Err(); err != nil {
-		return err
+	select {
+	case ix.writing <- struct{}{}:
+		defer func() { <-ix.writing }()
+	case <-ctx.Done():
+		return ctx.Err()
 	}
-	ix.writing.Lock()
-	defer ix.writing.Unlock()
 	lock, err := lockfile.Acquire(ix.root, lockName)
 	if err != nil {
 		return err

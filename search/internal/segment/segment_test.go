@@ -223,6 +223,57 @@ func TestReader(t *testing.T) {
 	}
 }
 
+// Beginnings of words that are read window by window.
+func TestReader_longPrefix(t *testing.T) {
+	var list []extract.Entry
+	for i := range 2*prefixWindow + 100 {
+		e := extract.Entry{Key: fmt.Sprint(i), Time: time.Unix(int64(i), 0)}
+		switch {
+		case i%5 == 0:
+			e.Text = "ba"
+		case i%5 == 1 && i%3 > 0:
+			e.Text = "bb"
+		case i%1000 == 2:
+			e.Text = fmt.Sprint("bc", i)
+		case i%5 == 3 && i > prefixWindow:
+			e.Text = "bd ba"
+		}
+		list = append(list, e)
+	}
+	r, err := Open(bytes.NewReader(build(t, list...)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []uint32
+	docs := r.NewDocs()
+	for doc := range uint32(r.Docs()) {
+		d, err := docs.Get(doc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d.Entry.Text != "" {
+			want = append(want, doc)
+		}
+	}
+	l, err := r.Prefix("b")
+	if got := all(t, l, err); !slices.Equal(got, want) {
+		t.Errorf("%d documents, want %d", len(got), len(want))
+	}
+	for _, step := range []uint32{7, 1000, prefixWindow - 1, prefixWindow, prefixWindow + 1} {
+		l, err := r.Prefix("b")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for at := uint32(0); int(at) < r.Docs(); at += step {
+			i, _ := slices.BinarySearch(want, at)
+			doc, ok, err := l.Next(at)
+			if err != nil || ok != (i < len(want)) || ok && doc != want[i] {
+				t.Fatalf("from %d: %d, %v, %v", at, doc, ok, err)
+			}
+		}
+	}
+}
+
 func TestBits(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 200 {
