@@ -41,6 +41,7 @@ demo: build ## the main job without a phone: back up into a repository, live thr
 
 test: deps ## run every test
 	TMPDIR=$(TESTTMP) CGO_ENABLED=0 $(GO) test -p 4 -timeout 12m ./...
+	@[ -d "$${KEEPSAKE_TESTDATA:-../shared/testdata}" ] || echo "The databases of public research phones are not here: tests that read them were left out (KEEPSAKE_TESTDATA=DIR)."
 
 race: deps ## run the tests of the concurrent packages under the race detector
 	TMPDIR=$(TESTTMP) CGO_ENABLED=1 $(GO) test -race -p 3 -timeout 10m $(RACED)
