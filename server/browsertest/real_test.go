@@ -219,15 +219,19 @@ func TestRealFamily(t *testing.T) {
 	b.do("choose the newest", chromedp.Click(chromedp.CSS(`section[aria-labelledby="which"] a.row`)))
 	b.shows("Ready to restore")
 	b.do("tick", chromedp.Click(chromedp.CSS("input[name=sure]")))
+	ups := phone.Count("up")
 	b.press("Restore now")
 	b.shows("files restored.")
 	b.picture("real-restored")
+	if err := phone.Await(ctx, "up", ups+1); err != nil { // it puts its files in place while it starts
+		t.Fatal(err)
+	}
 	var after strings.Builder
 	if err := phone.Digest(ctx, &after); err != nil {
 		t.Fatal(err)
 	}
 	if before.String() != after.String() {
-		t.Errorf("the phone is not as it was:\n%s", firstDifference(before.String(), after.String()))
+		t.Errorf("the phone is not as it was:\n%s", differences(before.String(), after.String()))
 	}
 
 	// Somebody else sees nothing of it.
@@ -255,15 +259,23 @@ func TestRealFamily(t *testing.T) {
 	}
 }
 
-// firstDifference is the first line that is not the same.
-func firstDifference(a, b string) string {
-	as, bs := strings.Split(a, "\n"), strings.Split(b, "\n")
-	for i := range min(len(as), len(bs)) {
-		if as[i] != bs[i] {
-			return as[i] + "\n" + bs[i]
+// differences are the lines that only one of two digests has, at most twenty.
+func differences(before, after string) string {
+	var out []string
+	only := func(mark, of, not string) {
+		has := map[string]bool{}
+		for line := range strings.Lines(not) {
+			has[line] = true
+		}
+		for line := range strings.Lines(of) {
+			if !has[line] && len(out) < 20 {
+				out = append(out, mark+line)
+			}
 		}
 	}
-	return fmt.Sprintf("%d lines, %d lines", len(as), len(bs))
+	only("before: ", before, after)
+	only("after:  ", after, before)
+	return strings.Join(out, "")
 }
 
 // passkey registers one, signs out, and signs in with it.
