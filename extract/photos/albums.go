@@ -33,6 +33,7 @@ type albumRow struct {
 	key, title              string
 	trashed                 bool
 	shown                   bool // is one that a person sees
+	manual                  bool // its pictures are in an order of their own
 }
 
 // albumTree are all albums, as they lie in folders.
@@ -49,19 +50,19 @@ func (l *library) albumTree(ctx context.Context) (*albumTree, error) {
 	if !l.db.Has(table, "Z_PK") {
 		return t, nil
 	}
-	rows, err := l.db.QueryContext(ctx, fmt.Sprintf("SELECT %s, %s, %s FROM %s g ORDER BY g.Z_PK LIMIT %d", l.db.List(table, "g", "Z_PK", "ZPARENTFOLDER", "ZKIND", "Z_FOK_PARENTFOLDER", "ZTRASHEDSTATE"),
+	rows, err := l.db.QueryContext(ctx, fmt.Sprintf("SELECT %s, %s, %s FROM %s g ORDER BY g.Z_PK LIMIT %d", l.db.List(table, "g", "Z_PK", "ZPARENTFOLDER", "ZKIND", "Z_FOK_PARENTFOLDER", "ZTRASHEDSTATE", "ZCUSTOMSORTKEY"),
 		l.text(table, "g", "ZUUID"), l.text(table, "g", "ZTITLE"), table, maxAlbums))
 	if err != nil {
 		return nil, l.db.Err(ctx, err)
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var pk, parent, kind, place, trashed sqlitefs.Int
+		var pk, parent, kind, place, trashed, sorted sqlitefs.Int
 		var uuid, title sqlitefs.Text
-		if err := rows.Scan(&pk, &parent, &kind, &place, &trashed, &uuid, &title); err != nil {
+		if err := rows.Scan(&pk, &parent, &kind, &place, &trashed, &sorted, &uuid, &title); err != nil {
 			return nil, l.db.Err(ctx, err)
 		}
-		t.add(&albumRow{pk: pk.Int, parent: parent.Int, kind: kind.Int, place: place.Int, key: uuid.String, title: title.String, trashed: trashed.Int == 1})
+		t.add(&albumRow{pk: pk.Int, parent: parent.Int, kind: kind.Int, place: place.Int, key: uuid.String, title: title.String, trashed: trashed.Int == 1, manual: sorted.Int == 0})
 	}
 	if err := l.db.Err(ctx, rows.Err()); err != nil {
 		return nil, err
@@ -90,9 +91,18 @@ func (t *albumTree) add(a *albumRow) {
 // arrange brings albums in order and forgets parents that are none, or that lie in
 // what they are the parent of.
 func (t *albumTree) arrange() {
+	var tops []*albumRow // all of them before any is changed: the order of a map is none
 	for _, a := range t.byPK {
 		if parent := t.byPK[a.parent]; parent == nil || parent.kind != kindFolder || t.circular(a) {
-			a.parent = 0
+			tops = append(tops, a)
+		}
+	}
+	for _, a := range tops {
+		a.parent = 0
+	}
+	for _, a := range t.byPK {
+		for up := t.byPK[a.parent]; up != nil; up = t.byPK[up.parent] {
+			a.trashed = a.trashed || up.trashed
 		}
 	}
 	for _, a := range t.byPK {

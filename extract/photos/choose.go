@@ -29,7 +29,8 @@ const dated = "typeof(%[1]s) IN ('integer', 'real') AND %[1]s >= -3061152000 AND
 type asked struct {
 	where string
 	args  []any
-	none  bool // nothing can match
+	none  bool  // nothing can match
+	album int64 // the one album asked for, if its pictures are in an order of their own
 }
 
 // ask turns a query into a condition.
@@ -54,33 +55,39 @@ func (l *library) ask(ctx context.Context, q extract.Query) (asked, error) {
 	if q.Group == "" {
 		return a, nil
 	}
-	in, err := l.within(ctx, q.Group)
+	in, album, err := l.within(ctx, q.Group)
 	if err != nil || in == "" {
 		return asked{none: true}, err
 	}
 	a.where += " AND (" + in + ")"
+	a.album = album
 	return a, nil
 }
 
-// within is the condition to be in a group; "" where there is no such group.
-func (l *library) within(ctx context.Context, key string) (string, error) {
+// within is the condition to be in a group; "" where there is no such group. album is
+// the number of an album that has an order.
+func (l *library) within(ctx context.Context, key string) (condition string, album int64, err error) {
 	if strings.HasPrefix(key, smartPrefix) {
 		for _, s := range l.smart() {
 			if s.Key == key {
-				return s.where, nil
+				return s.where, 0, nil
 			}
 		}
-		return "", nil
+		return "", 0, nil
 	}
 	tree, err := l.albumTree(ctx)
 	if err != nil {
-		return "", err
+		return "", 0, err
 	}
-	album, ok := tree.byKey[key]
+	a, ok := tree.byKey[key]
 	if !ok || l.albums.table == "" {
-		return "", nil
+		return "", 0, nil
 	}
-	return l.inAlbums(tree.below(album)), nil
+	below := tree.below(a)
+	if a.manual && a.kind != kindFolder && len(below) == 1 && l.albums.place != "" {
+		album = a.pk
+	}
+	return l.inAlbums(below), album, nil
 }
 
 // inAlbums is the condition to be in one of some albums, and not in the bin.
@@ -101,7 +108,8 @@ func numbers(list []int64) string {
 }
 
 // choose gives the numbers (Z_PK) of the assets of a query in its order: oldest or
-// newest first, what has no date behind. skipped is how many were left out in front.
+// newest first, what has no date behind; those of an album as they lie there, unless
+// the newest are asked for. skipped is how many were left out in front.
 func (l *library) choose(ctx context.Context, q extract.Query) (list []int64, skipped int, err error) {
 	a, err := l.ask(ctx, q)
 	if err != nil || a.none {
@@ -110,6 +118,15 @@ func (l *library) choose(ctx context.Context, q extract.Query) (list []int64, sk
 	limit := -1
 	if q.Limit > 0 {
 		limit = q.Limit + q.Skip
+	}
+	if a.album != 0 && !q.Newest {
+		query := fmt.Sprintf("SELECT a.Z_PK FROM %s a JOIN (SELECT +j.%s AS asset, min(+j.%s) AS place FROM %s j WHERE j.%s = %d GROUP BY 1) o ON o.asset = a.Z_PK WHERE %s ORDER BY o.place IS NULL, o.place, a.Z_PK LIMIT %d",
+			l.assets, sqlitefs.Quote(l.albums.left), sqlitefs.Quote(l.albums.place), sqlitefs.Quote(l.albums.table), sqlitefs.Quote(l.albums.right), a.album, a.where, limit)
+		if list, err = l.integers(ctx, nil, query, a.args...); err != nil {
+			return nil, 0, err
+		}
+		skipped = min(q.Skip, len(list))
+		return list[skipped:], skipped, nil
 	}
 	date, order := "NULL", "a.Z_PK"
 	if l.db.Has(l.assets, "ZDATECREATED") {

@@ -31,7 +31,7 @@
 // Whether an original is in the backup is told by the file, not by the row: with
 // "Optimise storage" most rows have none ([Availability]). Files that no row names
 // (imported by a program, or newer than the library) are records of the table
-// "files"; where the library is missing or damaged all files are listed as "photos".
+// "files", whatever they are; where the library is missing or damaged all files are listed as "photos".
 //
 // # Shared with You
 //

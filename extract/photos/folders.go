@@ -18,7 +18,7 @@ type folders struct {
 	src  *extract.Source
 	rep  extract.Reporter
 	list map[string][]string // names in it, sorted; nil where there is no such folder
-	raws map[string]bool     // paths of raw files with a row of their own; nil = not known yet
+	own  map[string]bool     // paths of films and raw files with a row of their own; nil = not known yet
 }
 
 func newFolders(src *extract.Source, rep extract.Reporter) *folders {
@@ -80,11 +80,17 @@ func (f *folders) locate(ctx context.Context, l *library, p *Photo) {
 		return
 	}
 	p.File = f.first(dir, p.fileName)
-	if p.Subtype == LivePhoto {
+	owned := func(name string) bool { return f.owned(ctx, l, path.Join(dir, name)) }
+	switch {
+	case p.Subtype == LivePhoto:
 		p.Live = f.first(dir, filmNames(p.fileName)...)
+	case kindOf(p.fileName) == "photo": // a Live Photo that was switched off keeps its film
+		p.Live = f.unowned(dir, filmNames(p.fileName), owned)
 	}
 	p.Sidecars = f.sidecars(dir, p.fileName)
-	p.Raw = f.raw(ctx, l, dir, p.fileName)
+	if kindOf(p.fileName) == "photo" && !isRaw(p.fileName) {
+		p.Raw = f.unowned(dir, rawNames(p.fileName), owned)
+	}
 	p.Edits = f.edits(l.store, p.folder, p.fileName)
 	p.Edited = p.Edited || len(p.Edits) > 0
 	switch {
@@ -112,29 +118,43 @@ func (f *folders) sidecars(dir, name string) []string {
 	}
 	var list []string
 	for _, n := range names {
-		if f.has(dir, n) {
+		if n != name && f.has(dir, n) {
 			list = append(list, path.Join(dir, n))
 		}
 	}
 	return list
 }
 
-// raw is the camera's raw file beside a picture, where it is no asset of its own.
-func (f *folders) raw(ctx context.Context, l *library, dir, name string) string {
-	at := f.first(dir, base(name)+".DNG", base(name)+".dng")
-	if at == "" || strings.HasSuffix(at, "/"+name) {
-		return ""
+// raws are endings of a camera's raw data.
+var raws = []string{".dng", ".raw", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2"}
+
+func isRaw(name string) bool { return slices.Contains(raws, strings.ToLower(path.Ext(name))) }
+
+func isRecipe(name string) bool { return strings.EqualFold(path.Ext(name), ".aae") }
+
+// rawNames are what the raw data beside a picture may be called.
+func rawNames(still string) []string {
+	names := make([]string, 0, 2*len(raws))
+	for _, ending := range raws {
+		names = append(names, base(still)+strings.ToUpper(ending), base(still)+ending)
 	}
-	if f.raws == nil {
-		f.raws = map[string]bool{}
-		if err := l.eachPath(ctx, " WHERE a.ZFILENAME LIKE '%.DNG'", func(dir, name string, _ bool) { f.raws[path.Join(dir, name)] = true }); err != nil {
-			f.rep.Report(&extract.Problem{What: "raw files in " + l.store.db, Err: err})
+	return names
+}
+
+// owned tells whether a film or raw file is an asset of its own. It is asked only
+// where there is such a file beside another picture, which is seldom.
+func (f *folders) owned(ctx context.Context, l *library, at string) bool {
+	if f.own == nil {
+		f.own = map[string]bool{}
+		where := " WHERE lower(substr(a.ZFILENAME, -4)) IN ('.mov', '.mp4'"
+		for _, ending := range raws {
+			where += ", '" + ending + "'"
+		}
+		if err := l.eachPath(ctx, where+")", func(dir, name string, _ bool) { f.own[path.Join(dir, name)] = true }); err != nil {
+			f.rep.Report(&extract.Problem{What: "films and raw files in " + l.store.db, Err: err})
 		}
 	}
-	if f.raws[at] {
-		return ""
-	}
-	return at
+	return f.own[at]
 }
 
 // edits are what was made of an original, the whole picture first.

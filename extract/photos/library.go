@@ -17,15 +17,20 @@ type library struct {
 	store  *store
 	db     *sqlitefs.DB
 	assets string // table of assets
-	edited string // column that tells of edits, "" if there is none
-	albums join   // asset, album
-	words  join   // additional attributes, keyword
-	faces  join   // asset, person
-	alone  bool   // only the table of assets is read
+	// reached tells by table how assets find their row in it: true by a number of their
+	// own, false by the row's. It is not in the map where there is no way.
+	reached map[string]bool
+	albums  join // asset, album
+	words   join // additional attributes, keyword
+	faces   join // asset, person
+	alone   bool // only the table of assets is read
 }
 
 // join is a table that connects rows of two others; its zero value is none.
-type join struct{ table, left, right string }
+type join struct {
+	table, left, right string
+	place              string // column of the order among those on the left, "" if there is none
+}
 
 // errNoAssets is said of a database that is no photo library.
 var errNoAssets = fmt.Errorf("%w: it has no table of assets", sqlitefs.ErrDamaged)
@@ -50,11 +55,8 @@ func openLibrary(ctx context.Context, src *extract.Source, s *store) (*library, 
 	if l.assets == "" {
 		return nil, fmt.Errorf("read %s: %w", db.Name(), errNoAssets)
 	}
-	for _, c := range []string{"ZADJUSTMENTSSTATE", "ZHASADJUSTMENTS"} {
-		if db.Has(l.assets, c) {
-			l.edited = c
-			break
-		}
+	if err := l.reach(ctx); err != nil {
+		return nil, err
 	}
 	if s == cameraRoll {
 		l.albums = findJoin(db, albumTable, "ASSETS", "ALBUMS")
@@ -62,16 +64,48 @@ func openLibrary(ctx context.Context, src *extract.Source, s *store) (*library, 
 	l.words = findJoin(db, keywordTable, "ASSETATTRIBUTES", "KEYWORDS")
 	for _, c := range [][2]string{{"ZASSETFORFACE", "ZPERSONFORFACE"}, {"ZASSET", "ZPERSON"}} {
 		if db.Has("ZDETECTEDFACE", c[:]...) {
-			l.faces = join{"ZDETECTEDFACE", c[0], c[1]}
+			l.faces = join{table: "ZDETECTEDFACE", left: c[0], right: c[1]}
 			break
 		}
 	}
 	return l, nil
 }
 
+// attributeTables are those with more about an asset: its column for their number, and
+// their column for its.
+var attributeTables = []struct{ table, column, back string }{
+	{"ZADDITIONALASSETATTRIBUTES", "ZADDITIONALATTRIBUTES", "ZASSET"},
+	{"ZEXTENDEDATTRIBUTES", "ZEXTENDEDATTRIBUTES", "ZASSET"},
+}
+
+// reach finds out how the tables beside are reached. Core Data keeps both directions;
+// where one is not there, or empty, the other is taken.
+func (l *library) reach(ctx context.Context) error {
+	l.reached = map[string]bool{}
+	for _, t := range attributeTables {
+		if !l.db.Has(t.table, "Z_PK") {
+			continue
+		}
+		forth, back := l.db.Has(l.assets, t.column), l.db.Has(t.table, t.back)
+		if forth && back {
+			var any sqlitefs.Int
+			err := l.db.QueryRowContext(ctx, fmt.Sprintf("SELECT EXISTS (SELECT 1 FROM %s WHERE %s IS NOT NULL)", l.assets, t.column)).Scan(&any)
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			forth = err != nil || any.Bool() // of a damaged table more is not to be learned
+		}
+		if forth || back {
+			l.reached[t.table] = forth
+		}
+	}
+	return nil
+}
+
 var (
 	albumTable   = regexp.MustCompile(`(?i)^Z_[0-9]+ASSETS$`)
 	keywordTable = regexp.MustCompile(`(?i)^Z_[0-9]+KEYWORDS$`)
+	orderColumn  = regexp.MustCompile(`(?i)^Z_FOK_[0-9]+([A-Z]+)$`)
 	entityColumn = regexp.MustCompile(`(?i)^Z_[0-9]+([A-Z]+)$`)
 )
 
@@ -86,7 +120,9 @@ func findJoin(db *sqlitefs.DB, name *regexp.Regexp, left, right string) join {
 			continue
 		}
 		j := join{table: t}
-		for _, c := range db.Columns(t) {
+		columns := db.Columns(t)
+		slices.Sort(columns)
+		for _, c := range columns {
 			m := entityColumn.FindStringSubmatch(c)
 			switch {
 			case m == nil:
@@ -94,6 +130,9 @@ func findJoin(db *sqlitefs.DB, name *regexp.Regexp, left, right string) join {
 				j.left = c
 			case strings.EqualFold(m[1], right):
 				j.right = c
+			}
+			if m := orderColumn.FindStringSubmatch(c); m != nil && strings.EqualFold(m[1], left) {
+				j.place = c
 			}
 		}
 		if j.left != "" && j.right != "" {

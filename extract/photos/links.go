@@ -138,7 +138,7 @@ func (b *beside) fill(ctx context.Context, photos []*Photo) {
 	}
 	for _, p := range photos {
 		for _, pk := range albums[p.pk] {
-			if a := b.tree.byPK[pk]; a != nil && a.shown {
+			if a := b.tree.byPK[pk]; a != nil && a.shown && !a.trashed {
 				p.Albums = append(p.Albums, Album{a.key, a.title})
 			}
 		}

@@ -260,7 +260,7 @@ func TestRead_noLibrary(t *testing.T) {
 	for what, library := range map[string][]byte{"missing": nil, "damaged": []byte("this is no database at all, and never was one")} {
 		src := extracttest.Source(t, camera(library, files...))
 		c := extracttest.Read(t, New(), src, extract.Query{})
-		if len(c.Records) != 3 || len(c.Problems) != 1 {
+		if len(c.Records) != 4 || len(c.Problems) != 1 {
 			t.Fatalf("%s: %d records, %v", what, len(c.Records), c.Problems)
 		}
 		if p := c.Records[0].(*Photo); p.table != tablePhotos || p.Subtype != LivePhoto || p.Live == "" || len(p.Sidecars) != 1 || p.Key != "file/DCIM/100APPLE/IMG_0001.HEIC" {

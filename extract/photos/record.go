@@ -55,7 +55,9 @@ type Photo struct {
 	Key  string `json:"key"`
 	UUID string `json:"uuid,omitempty"`
 	Name string `json:"name"` // as the camera or the sender called it
-	Kind string `json:"kind"` // "photo" or "video"
+	Kind string `json:"kind"` // "photo" or "video"; "file" where neither the phone nor the name tells
+	// KindCode is the phone's number of a kind that is not known.
+	KindCode int64 `json:"kind_code,omitempty"`
 	// Subtype is one of the constants, "" where the phone's number is none of those
 	// known, and then SubtypeCode is that.
 	Subtype     string  `json:"subtype,omitempty"`

@@ -1,6 +1,7 @@
 package photos
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -24,14 +25,14 @@ const (
 
 // cells are the columns of one asset.
 type cells struct {
-	pk, kind, subtype, playback, width, height, orientation                        sqlitefs.Int
-	favourite, hidden, trashedState, visibility, pick, cloud, saved, edited, depth sqlitefs.Int
-	screenshot, attributes, originalSize, offset, iso                              sqlitefs.Int
-	seconds, created, added, modified, trashed, lat, long, accuracy                sqlitefs.Real
-	fNumber, shutter, focal                                                        sqlitefs.Real
-	uuid, folder, name, uti, burst                                                 sqlitefs.Text
-	original, zone, cameraTime, title, bundle, caption, maker, model, lens         sqlitefs.Text
-	masterName, moment                                                             sqlitefs.Text
+	pk, kind, subtype, playback, width, height, orientation                                  sqlitefs.Int
+	favourite, hidden, trashedState, visibility, pick, cloud, saved, edited, adjusted, depth sqlitefs.Int
+	screenshot, attributes, originalSize, offset, iso                                        sqlitefs.Int
+	seconds, created, added, modified, trashed, lat, long, accuracy                          sqlitefs.Real
+	fNumber, shutter, focal                                                                  sqlitefs.Real
+	uuid, folder, name, uti, burst                                                           sqlitefs.Text
+	original, zone, cameraTime, title, bundle, creator, caption, maker, model, lens          sqlitefs.Text
+	masterName, moment                                                                       sqlitefs.Text
 }
 
 // columns gives what is selected and where it goes, in the same order.
@@ -77,13 +78,19 @@ func (l *library) columns(c *cells) (list []string, into []any) {
 	asset(&c.saved, "ZSAVEDASSETTYPE")
 	asset(&c.depth, "ZDEPTHTYPE")
 	asset(&c.screenshot, "ZISDETECTEDSCREENSHOT")
-	asset(&c.attributes, "ZADDITIONALATTRIBUTES")
-	asset(&c.edited, l.edited)
+	if forth, known := l.reached["ZADDITIONALASSETATTRIBUTES"]; known && !forth {
+		more(&c.attributes, "Z_PK")
+	} else {
+		asset(&c.attributes, "ZADDITIONALATTRIBUTES")
+	}
+	asset(&c.edited, "ZHASADJUSTMENTS")
+	asset(&c.adjusted, "ZADJUSTMENTSSTATE")
 	moreText(&c.original, "ZORIGINALFILENAME")
 	moreText(&c.zone, "ZTIMEZONENAME")
 	moreText(&c.cameraTime, "ZEXIFTIMESTAMPSTRING")
 	moreText(&c.title, "ZTITLE")
-	moreText(&c.bundle, "ZIMPORTEDBYBUNDLEIDENTIFIER", "ZCREATORBUNDLEID")
+	moreText(&c.bundle, "ZIMPORTEDBYBUNDLEIDENTIFIER")
+	moreText(&c.creator, "ZCREATORBUNDLEID")
 	more(&c.originalSize, "ZORIGINALFILESIZE")
 	more(&c.offset, "ZTIMEZONEOFFSET")
 	more(&c.accuracy, "ZGPSHORIZONTALACCURACY")
@@ -116,12 +123,23 @@ func (l *library) from() string {
 			s += fmt.Sprintf(" LEFT JOIN %s %s ON 0", table, alias)
 		}
 	}
-	reach("ZADDITIONALASSETATTRIBUTES", "x", "a", l.assets, "ZADDITIONALATTRIBUTES")
-	reach("ZEXTENDEDATTRIBUTES", "e", "a", l.assets, "ZEXTENDEDATTRIBUTES")
-	if l.db.Has("ZADDITIONALASSETATTRIBUTES", "Z_PK") {
-		reach("ZASSETDESCRIPTION", "d", "x", "ZADDITIONALASSETATTRIBUTES", "ZASSETDESCRIPTION")
-	} else {
-		reach("ZASSETDESCRIPTION", "d", "", "", "")
+	for i, t := range attributeTables {
+		alias := []string{"x", "e"}[i]
+		switch forth, known := l.reached[t.table]; {
+		case known && !forth:
+			s += fmt.Sprintf(" LEFT JOIN %s %s ON %s.%s = a.Z_PK", t.table, alias, alias, t.back)
+		default:
+			reach(t.table, alias, "a", l.assets, t.column)
+		}
+	}
+	const additional, descriptions = "ZADDITIONALASSETATTRIBUTES", "ZASSETDESCRIPTION"
+	switch {
+	case !l.db.Has(additional, "Z_PK"):
+		reach(descriptions, "d", "", "", "")
+	case !l.db.Has(additional, descriptions) && l.db.Has(descriptions, "Z_PK", "ZASSETATTRIBUTES"):
+		s += " LEFT JOIN ZASSETDESCRIPTION d ON d.ZASSETATTRIBUTES = x.Z_PK"
+	default:
+		reach(descriptions, "d", "x", additional, descriptions)
 	}
 	reach("ZCLOUDMASTER", "c", "a", l.assets, "ZMASTER")
 	reach("ZMOMENT", "m", "a", l.assets, "ZMOMENT")
@@ -207,8 +225,8 @@ func (l *library) photo(c *cells) *Photo {
 		Key: c.uuid.String, UUID: c.uuid.String, UTI: c.uti.String, Width: c.width.Int, Height: c.height.Int, Orientation: c.orientation.Int,
 		Seconds: c.seconds.Float, Size: max(c.originalSize.Int, 0), TimeZone: c.zone.String, CameraTime: c.cameraTime.String,
 		Added: extract.CocoaTime(c.added.Float), Modified: extract.CocoaTime(c.modified.Float), Trashed: extract.CocoaTime(c.trashed.Float),
-		Title: c.title.String, Caption: c.caption.String, ImportedBy: c.bundle.String, Favourite: c.favourite.Bool(), Hidden: c.hidden.Bool(),
-		Deleted: c.trashedState.Int == 1, Portrait: c.depth.Bool(), Unlisted: c.visibility.Bool(), InCloud: c.cloud.Int == 1 || c.saved.Int == 6, Shared: c.saved.Int == 4 || l.store == sharedWithYou,
+		Title: c.title.String, Caption: c.caption.String, ImportedBy: cmp.Or(c.bundle.String, c.creator.String), Favourite: c.favourite.Bool(), Hidden: c.hidden.Bool(),
+		Deleted: c.trashedState.Int == 1, Portrait: c.depth.Bool(), Unlisted: c.visibility.Bool(), InCloud: c.cloud.Int == 1 || c.saved.Int == 6, Shared: c.saved.Int == 4 || c.saved.Int == 12 || l.store == sharedWithYou,
 		Place: c.place(), Camera: c.camera(),
 	}
 	if p.Key == "" {
@@ -217,7 +235,7 @@ func (l *library) photo(c *cells) *Photo {
 	p.Key = l.store.prefix + p.Key
 	// content-schemas.md 2.1: ZADJUSTMENTSSTATE has 2 and 3 for edited, the column
 	// before it was a truth.
-	p.Edited = c.edited.Int >= 2 || c.edited.Int == 1 && strings.EqualFold(l.edited, "ZHASADJUSTMENTS")
+	p.Edited = c.adjusted.Int >= 2 || c.edited.Int >= 1
 	for _, name := range []string{c.original.String, c.masterName.String, c.name.String, p.Key} {
 		if p.Name = name; name != "" {
 			break
@@ -226,6 +244,9 @@ func (l *library) photo(c *cells) *Photo {
 	p.Kind, p.Subtype = c.kinds()
 	if p.Subtype == "" {
 		p.SubtypeCode = c.subtype.Int
+	}
+	if c.kind.Int != 0 && c.kind.Int != 1 {
+		p.KindCode = c.kind.Int
 	}
 	p.Taken, p.zoned = c.taken()
 	if c.burst.String != "" {
@@ -240,12 +261,20 @@ var subtypes = map[int64]string{0: Still, 1: Panorama, 2: LivePhoto, 10: Screens
 const playsAnimated = 2
 
 func (c *cells) kinds() (kind, subtype string) {
-	kind = "photo"
-	if c.kind.Int == 1 || !c.kind.Valid && kindOf(c.name.String) == "video" {
+	switch byName := kindOf(c.name.String); {
+	case c.kind.Valid && c.kind.Int == 1:
 		kind = "video"
+	case c.kind.Valid && c.kind.Int == 0, byName == "" && !c.kind.Valid:
+		kind = "photo"
+	case byName != "":
+		kind = byName
+	default:
+		kind = "file"
 	}
 	subtype = subtypes[c.subtype.Int]
 	switch {
+	case kind == "file" && c.subtype.Int == 0:
+		subtype = ""
 	case kind == "video" && c.subtype.Int == 0:
 		subtype = Video
 	case subtype != Still:

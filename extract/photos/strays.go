@@ -33,6 +33,9 @@ func (ignore) Report(*extract.Problem) {}
 func (f *folders) pictureFolders() func(func(string) bool) {
 	return func(yield func(string) bool) {
 		for _, root := range roots {
+			if !yield(root) { // programs have put pictures there, too
+				return
+			}
 			for _, n := range f.names(root) {
 				if !strings.HasPrefix(n, ".") && !yield(path.Join(root, n)) {
 					return
@@ -44,43 +47,77 @@ func (f *folders) pictureFolders() func(func(string) bool) {
 
 // claims are the files that the rows of a library stand for.
 type claims struct {
-	names map[string]map[string]bool // by folder: names, and "base." of Live Photos
+	folders map[string]*claimsIn
 }
+
+// claimsIn are those in one folder.
+type claimsIn struct {
+	names map[string]bool
+	bases map[string]claim // names without their endings
+}
+
+// claim is what of a base name is an asset.
+type claim struct{ still, live, raw bool }
 
 func (c *claims) add(dir, name string, live bool) {
-	names := c.names[dir]
-	if names == nil {
-		names = map[string]bool{}
-		c.names[dir] = names
+	in := c.folders[dir]
+	if in == nil {
+		in = &claimsIn{map[string]bool{}, map[string]claim{}}
+		c.folders[dir] = in
 	}
-	names[name] = true
-	if live {
-		names[base(name)+"."] = true
+	in.names[name] = true
+	k := in.bases[base(name)]
+	if isRaw(name) {
+		k.raw = true
+	} else if kindOf(name) == "photo" {
+		k.still = true
 	}
+	k.live = k.live || live
+	in.bases[base(name)] = k
 }
 
-// claimed tells whether a file belongs to a row: it is an asset, the film of a Live
-// Photo, or the raw data of an asset.
-func (c *claims) claimed(dir, name string) bool {
-	names := c.names[dir]
-	if names[name] || kindOf(name) == "video" && names[base(name)+"."] {
-		return true
-	}
-	if !strings.EqualFold(path.Ext(name), ".dng") {
+// claimed tells whether a file belongs to a row: it is an asset, or the film, the raw
+// data or the recipe of one. It is what [folders.locate] gives to assets.
+func (f *folders) claimed(c *claims, dir, name string) bool {
+	in := c.folders[dir]
+	if in == nil {
 		return false
 	}
-	for ending := range stills {
-		if names[base(name)+ending] || names[base(name)+strings.ToUpper(ending)] {
-			return true
+	owned := func(name string) bool { return in.names[name] }
+	k, known := in.bases[base(name)]
+	switch {
+	case owned(name):
+		return true
+	case isRecipe(name):
+		return known || f.recipeOf(name, func(base string) bool { _, ok := in.bases[base]; return ok })
+	case k.live && f.first(dir, filmNames(name)...) == path.Join(dir, name):
+		return true
+	case kindOf(name) == "video":
+		return (k.still || k.raw) && f.unowned(dir, filmNames(name), owned) == path.Join(dir, name)
+	}
+	return isRaw(name) && k.still && f.unowned(dir, rawNames(name), owned) == path.Join(dir, name)
+}
+
+// recipeOf tells whether IMG_O0001.AAE belongs to an IMG_0001.
+func (f *folders) recipeOf(name string, known func(base string) bool) bool {
+	rest, ok := strings.CutPrefix(base(name), "IMG_O")
+	return ok && known("IMG_"+rest)
+}
+
+// unowned gives the path of the first of names that is in a folder and no asset itself.
+func (f *folders) unowned(dir string, names []string, owned func(string) bool) string {
+	for _, n := range names {
+		if f.has(dir, n) && !owned(n) {
+			return path.Join(dir, n)
 		}
 	}
-	return false
+	return ""
 }
 
 // strays lists the pictures that no row of l stands for, in the order of q; l is nil
 // where there is no library.
 func (f *folders) strays(ctx context.Context, l *library, table string, newest bool) ([]*Photo, error) {
-	c := &claims{names: map[string]map[string]bool{}}
+	c := &claims{folders: map[string]*claimsIn{}}
 	if l != nil {
 		if err := l.eachPath(ctx, "", c.add); err != nil {
 			if ctx.Err() != nil {
@@ -107,19 +144,28 @@ func (f *folders) strays(ctx context.Context, l *library, table string, newest b
 }
 
 // straysIn appends what is in one folder. A film beside a still of its name is taken
-// for its Live Photo.
+// for its Live Photo. What is neither picture nor film by its name is a file.
 func (f *folders) straysIn(list []*Photo, dir string, c *claims, table string) []*Photo {
-	names := f.names(dir)
-	still := map[string]bool{}
-	for _, n := range names {
-		if kindOf(n) == "photo" && !c.claimed(dir, n) {
-			still[base(n)] = true
+	var names []string
+	still, any := map[string]bool{}, map[string]bool{}
+	for _, n := range f.names(dir) {
+		if strings.HasPrefix(n, ".") || f.claimed(c, dir, n) {
+			continue
 		}
+		names = append(names, n)
+		kind := kindOf(n)
+		still[base(n)] = still[base(n)] || kind == "photo"
+		any[base(n)] = any[base(n)] || kind != ""
 	}
 	for _, n := range names {
 		kind := kindOf(n)
-		if kind == "" || c.claimed(dir, n) || kind == "video" && still[base(n)] {
+		switch {
+		case kind == "video" && still[base(n)] && f.first(dir, filmNames(n)...) == path.Join(dir, n):
 			continue
+		case isRecipe(n) && (any[base(n)] || f.recipeOf(n, func(base string) bool { return any[base] })):
+			continue
+		case kind == "":
+			kind = "file"
 		}
 		if p := f.stray(dir, n, kind, table); p != nil {
 			list = append(list, p)
