@@ -13,12 +13,12 @@ type bookmarkStore struct {
 	nodes []*node // those of people, in order
 }
 
-func openBookmarks(ctx context.Context, src *extract.Source, p string) (store, error) {
+func openBookmarks(ctx context.Context, src *extract.Source, p, label string) (store, error) {
 	db, err := src.Database(ctx, p)
 	if err != nil {
 		return nil, err
 	}
-	nodes, err := readTree(ctx, db)
+	nodes, err := readTree(ctx, db, label)
 	if err != nil {
 		return nil, err
 	}

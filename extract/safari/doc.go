@@ -1,8 +1,8 @@
 // Package safari reads what Safari keeps on an iPhone: bookmarks, the reading list, the
 // history, and the tabs that are open here and on the owner's other devices.
 //
-// Each is in a store of its own below HomeDomain/Library/Safari (content-schemas.md 10),
-// and each may be missing: history and tabs are only in encrypted backups.
+// Each is in a store of its own below Library/Safari (content-schemas.md 10), of
+// HomeDomain or of the app's own domain or of both, and each may be missing: history and tabs are only in encrypted backups.
 //
 //	Bookmarks.db     bookmarks: a tree by parent; type 1 is a folder. special_id 3 is the
 //	                 reading list, whose articles have read other than NULL and a property

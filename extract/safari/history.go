@@ -15,10 +15,11 @@ import (
 // historyStore is a History.db.
 type historyStore struct {
 	db      *sqlitefs.DB
+	label   string
 	profile string // "" of the main one
 }
 
-func openHistory(ctx context.Context, src *extract.Source, p string) (store, error) {
+func openHistory(ctx context.Context, src *extract.Source, p, label string) (store, error) {
 	db, err := src.Database(ctx, p)
 	if err != nil {
 		return nil, err
@@ -26,14 +27,14 @@ func openHistory(ctx context.Context, src *extract.Source, p string) (store, err
 	if !db.Has("history_visits", "id") {
 		return nil, fmt.Errorf("%s has no table history_visits: %w", p, sqlitefs.ErrDamaged)
 	}
-	s := &historyStore{db: db}
+	s := &historyStore{db: db, label: label}
 	if dir := path.Dir(p); path.Base(path.Dir(dir)) == "Profiles" {
 		s.profile = path.Base(dir)
 	}
 	return s, nil
 }
 
-func (s *historyStore) group() string { return joined("/", "history", s.profile) }
+func (s *historyStore) group() string { return joined("/", "history", s.label, s.profile) }
 
 func joined(between string, list ...string) string {
 	var kept []string
@@ -54,11 +55,15 @@ func (s *historyStore) groups(ctx context.Context) ([]extract.Group, error) {
 	if s.profile != "" {
 		g.Detail = "profile " + s.profile
 	}
+	if s.label != "" {
+		g.Detail = joined(", ", g.Detail, "from the app's own files")
+	}
 	return []extract.Group{g}, nil
 }
 
 // when is the expression that visits are sorted by; what stands for none is NULL.
-const when = "CASE WHEN v.visit_time < 63113904000 AND v.visit_time >= -3061152000 AND v.visit_time <> 0 THEN v.visit_time END"
+// Seconds may be written as text.
+const when = "CASE WHEN CAST(v.visit_time AS REAL) < 63113904000 AND CAST(v.visit_time AS REAL) >= -3061152000 AND CAST(v.visit_time AS REAL) <> 0 THEN CAST(v.visit_time AS REAL) END"
 
 func (s *historyStore) records(ctx context.Context, q extract.Query) iter.Seq2[record, error] {
 	condition := "1"
@@ -131,7 +136,8 @@ func (s *historyStore) scan(scan func(...any) error) (*Visit, error) {
 // idOf reads the row's number out of a key.
 func (s *historyStore) idOf(key string) (int64, bool) {
 	rest, ok := strings.CutPrefix(key, s.group()+"/")
-	number, _, ok2 := strings.Cut(rest, "-")
-	id, err := strconv.ParseInt(number, 10, 64)
-	return id, ok && ok2 && err == nil
+	digits := strings.TrimPrefix(rest, "-") // damaged stores have numbers below 0
+	number, _, between := strings.Cut(digits, "-")
+	id, err := strconv.ParseInt(rest[:len(rest)-len(digits)]+number, 10, 64)
+	return id, ok && between && err == nil
 }

@@ -80,7 +80,10 @@ func bookmarksPage(ctx context.Context, src *extract.Source, q extract.Query) (p
 	if len(stores) == 0 {
 		return nil, fmt.Errorf("read Safari: Bookmarks.db: %w", extract.ErrAbsent)
 	}
-	nodes := stores[0].store.(*bookmarkStore).nodes
+	var nodes []*node
+	for _, s := range stores {
+		nodes = append(nodes, s.store.(*bookmarkStore).nodes...)
+	}
 	wanted := chosen(nodes, q)
 	var lines page
 	var inside []*node

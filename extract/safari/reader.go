@@ -12,14 +12,17 @@ import (
 	"github.com/keepsake-backup/keepsake/extract"
 )
 
-// folders are where Safari's stores are; the first is usual.
+// folders are where Safari's stores are: with the system's, or with the app's own files.
+// A phone that was updated may have a store in both.
 var folders = []string{"HomeDomain/Library/Safari", "AppDomain-com.apple.mobilesafari/Library/Safari"}
 
 // Names of the stores in it. A pattern may match several.
 var storeFiles = []struct {
 	pattern string
 	tables  []string
-	open    func(ctx context.Context, src *extract.Source, p string) (store, error)
+	// open opens the store at p. Its keys begin with label, which tells it from one of
+	// the same name in the other folder.
+	open func(ctx context.Context, src *extract.Source, p, label string) (store, error)
 }{
 	{"Bookmarks.db", []string{tableBookmarks, tableReading}, openBookmarks},
 	{"History.db", []string{tableHistory}, openHistory},
@@ -66,18 +69,20 @@ func (*Reader) Info() extract.Info {
 func open(ctx context.Context, src *extract.Source, table string, rep extract.Reporter) ([]opened, error) {
 	var found []opened
 	var broken []error
-	there := map[string]string{} // folder by pattern: a store is in one place
+	there := map[string]string{} // by pattern: the first folder that has it
 	for _, dir := range folders {
 		for _, f := range storeFiles {
 			for _, p := range src.Find(path.Join(dir, f.pattern)) {
-				if there[f.pattern] != "" && there[f.pattern] != dir {
-					continue
+				label := ""
+				if first := there[f.pattern]; first == "" {
+					there[f.pattern] = dir
+				} else if first != dir {
+					label = "app"
 				}
-				there[f.pattern] = dir
 				if table != "" && !slices.Contains(f.tables, table) {
 					continue
 				}
-				s, err := f.open(ctx, src, p)
+				s, err := f.open(ctx, src, p, label)
 				if ctx.Err() != nil {
 					return nil, ctx.Err()
 				}

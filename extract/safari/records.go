@@ -19,7 +19,7 @@ var tables = []extract.Table{
 	{Name: tableBookmarks, Title: "Bookmarks", Columns: []string{"Title", "Address", "Folder", "Changed", "Deleted"}},
 	{Name: tableReading, Title: "Reading list", Columns: []string{"Title", "Address", "Preview", "Added", "Read", "Last read", "Deleted"}},
 	{Name: tableHistory, Title: "History", Columns: []string{"Time", "Title", "Address", "Profile", "Visits", "From", "Failed"}},
-	{Name: tableTabs, Title: "Tabs", Columns: []string{"Title", "Address", "Group", "Profile", "Device", "Private", "Pinned", "Last seen"}},
+	{Name: tableTabs, Title: "Tabs", Columns: []string{"Title", "Address", "Group", "Profile", "Device", "Private", "Pinned", "Last seen", "Deleted"}},
 }
 
 // record is what all tables have in common.
@@ -130,6 +130,7 @@ type Tab struct {
 	Device   string    `json:"device,omitempty"` // another one, through iCloud
 	Private  bool      `json:"private,omitempty"`
 	Pinned   bool      `json:"pinned,omitempty"`
+	Deleted  bool      `json:"deleted,omitempty"` // kept until the other devices know
 	LastSeen time.Time `json:"last_seen,omitzero"`
 
 	group string
@@ -140,12 +141,12 @@ func (t *Tab) time() time.Time { return t.LastSeen }
 // Entry implements extract.Record.
 func (t *Tab) Entry() extract.Entry {
 	return extract.Entry{Table: tableTabs, Key: t.ID, Title: named(t.Title, t.URL), Text: t.URL, Detail: named(t.Device, t.TabGroup), Time: t.LastSeen,
-		Group: t.group, Hidden: t.Private, Volatile: true}
+		Group: t.group, Hidden: t.Private, Deleted: t.Deleted, Volatile: true}
 }
 
 // Row implements extract.Record.
 func (t *Tab) Row() []string {
-	return []string{t.Title, t.URL, t.TabGroup, t.Profile, t.Device, extract.YesNo(t.Private), extract.YesNo(t.Pinned), extract.FormatTime(t.LastSeen)}
+	return []string{t.Title, t.URL, t.TabGroup, t.Profile, t.Device, extract.YesNo(t.Private), extract.YesNo(t.Pinned), extract.FormatTime(t.LastSeen), extract.YesNo(t.Deleted)}
 }
 
 func named(title, otherwise string) string {

@@ -14,8 +14,9 @@ import (
 
 // tabStore is any of the stores with tabs, in memory.
 type tabStore struct {
-	tabs []*Tab
-	keys map[string]bool
+	label string
+	tabs  []*Tab
+	keys  map[string]bool
 }
 
 func (s *tabStore) records(_ context.Context, q extract.Query) iter.Seq2[record, error] {
@@ -46,7 +47,8 @@ func (s *tabStore) groups(context.Context) ([]extract.Group, error) {
 
 // add takes a tab by what names it in its store, and makes its key unique.
 func (s *tabStore) add(t *Tab, prefix, id string, row int64) {
-	if t.ID = prefix + "/" + id; id == "" || s.keys[t.ID] {
+	t.group = joined("/", s.label, t.group)
+	if t.ID = joined("/", s.label, prefix) + "/" + id; id == "" || s.keys[t.ID] {
 		t.ID = fmt.Sprintf("%s#%d", t.ID, row)
 	}
 	if s.keys == nil {
@@ -66,7 +68,7 @@ const (
 // maxTabs bounds what is kept; Safari allows 500 in a window.
 const maxTabs = 50_000
 
-func openBrowserState(ctx context.Context, src *extract.Source, p string) (store, error) {
+func openBrowserState(ctx context.Context, src *extract.Source, p, label string) (store, error) {
 	db, err := src.Database(ctx, p)
 	if err != nil {
 		return nil, err
@@ -85,7 +87,7 @@ func openBrowserState(ctx context.Context, src *extract.Source, p string) (store
 		return nil, db.Err(ctx, err)
 	}
 	defer rows.Close()
-	s := &tabStore{}
+	s := &tabStore{label: label}
 	for rows.Next() {
 		var row, private sqlitefs.Int
 		var id, title, url, visible sqlitefs.Text
@@ -109,12 +111,12 @@ func openBrowserState(ctx context.Context, src *extract.Source, p string) (store
 // subtypeProfile is bookmarks.subtype of a folder that is a profile.
 const subtypeProfile = 2
 
-func openSafariTabs(ctx context.Context, src *extract.Source, p string) (store, error) {
+func openSafariTabs(ctx context.Context, src *extract.Source, p, label string) (store, error) {
 	db, err := src.Database(ctx, p)
 	if err != nil {
 		return nil, err
 	}
-	nodes, err := readTree(ctx, db)
+	nodes, err := readTree(ctx, db, "")
 	if err != nil {
 		return nil, err
 	}
@@ -122,16 +124,17 @@ func openSafariTabs(ctx context.Context, src *extract.Source, p string) (store, 
 	if err != nil {
 		return nil, err
 	}
-	s := &tabStore{}
+	s := &tabStore{label: label}
 	for _, n := range nodes {
-		if n.folder || n.url == "" || n.deleted || len(s.tabs) >= maxTabs {
+		if n.folder || n.url == "" && n.title == "" || len(s.tabs) >= maxTabs { // with neither it is an empty page
 			continue
 		}
-		t := &Tab{Title: n.title, URL: n.url, LastSeen: n.local.visited, Private: n.local.private, TabGroup: openTabs, group: "tabs/open"}
+		t := &Tab{Title: n.title, URL: n.url, LastSeen: n.local.visited, Private: n.local.private, Deleted: n.deleted, TabGroup: openTabs, group: "tabs/open"}
 		if t.LastSeen.IsZero() {
 			t.LastSeen = n.changed
 		}
 		for i, up := range n.above() {
+			t.Deleted = t.Deleted || up.deleted
 			switch {
 			case up.subtype == subtypeProfile:
 				if t.Profile == "" {
@@ -204,7 +207,7 @@ func windows(ctx context.Context, db *sqlitefs.DB) (local, private map[int64]boo
 	return local, private, db.Err(ctx, rows.Err())
 }
 
-func openCloudTabs(ctx context.Context, src *extract.Source, p string) (store, error) {
+func openCloudTabs(ctx context.Context, src *extract.Source, p, label string) (store, error) {
 	db, err := src.Database(ctx, p)
 	if err != nil {
 		return nil, err
@@ -222,7 +225,7 @@ func openCloudTabs(ctx context.Context, src *extract.Source, p string) (store, e
 		return nil, db.Err(ctx, err)
 	}
 	defer rows.Close()
-	s := &tabStore{}
+	s := &tabStore{label: label}
 	for rows.Next() {
 		var row, pinned sqlitefs.Int
 		var id, deviceID, title, url, name sqlitefs.Text

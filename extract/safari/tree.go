@@ -31,6 +31,7 @@ const (
 type node struct {
 	id, parent, special, subtype, order int64
 	folder                              bool
+	typed                               bool // its row says what it is
 	root                                bool // has no parent, or is its own
 	title, url, uuid                    string
 	reading, read                       bool
@@ -52,8 +53,8 @@ type attributes struct {
 }
 
 // readTree reads a table of bookmarks and gives its nodes in the order of the folders;
-// those that lie in no folder that is there come last.
-func readTree(ctx context.Context, db *sqlitefs.DB) ([]*node, error) {
+// those that lie in no folder that is there come last. Keys begin with label.
+func readTree(ctx context.Context, db *sqlitefs.DB, label string) ([]*node, error) {
 	if !db.Has("bookmarks", "id") {
 		return nil, fmt.Errorf("%s has no table bookmarks: %w", db.Name(), sqlitefs.ErrDamaged)
 	}
@@ -75,10 +76,16 @@ func readTree(ctx context.Context, db *sqlitefs.DB) ([]*node, error) {
 			n.key = fmt.Sprintf("%s#%d", n.uuid, n.id)
 		}
 		keys[n.key], byID[n.id] = true, n
+		n.key = joined("/", label, n.key)
 		all = append(all, n)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, db.Err(ctx, err)
+	}
+	for _, n := range all { // a folder without a type is known by what lies in it
+		if up := byID[n.parent]; up != nil && !n.root && !up.typed && up.url == "" {
+			up.folder = true
+		}
 	}
 	return inOrder(all, byID), nil
 }
@@ -92,7 +99,7 @@ func scanNode(scan func(...any) error) (*node, error) {
 		return nil, err
 	}
 	return &node{id: id.Int, parent: parent.Int, root: !parent.Valid || parent.Int == id.Int, special: special.Int, subtype: subtype.Int, order: order.Int,
-		folder: kind.Int == 1, title: title.String, url: url.String, uuid: uuid.String, reading: read.Valid, read: read.Bool(),
+		folder: kind.Int == 1, typed: kind.Valid, title: title.String, url: url.String, uuid: uuid.String, reading: read.Valid, read: read.Bool(),
 		hidden: hidden.Bool(), deleted: deleted.Bool(), changed: extract.UnixTime(changed.Float), extra: attributesOf(extra), local: attributesOf(local)}, nil
 }
 

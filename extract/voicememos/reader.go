@@ -98,19 +98,12 @@ func load(ctx context.Context, src *extract.Source, rep extract.Reporter) (*list
 	if len(found) == 0 {
 		return nil, fmt.Errorf("voice memos: %w", extract.ErrAbsent)
 	}
-	l := &list{}
-	keys, groups := map[string]bool{}, map[string]int{}
-	add := func(m *Memo) {
-		if keys[m.Key] {
-			return // older lists have it, too
-		}
-		keys[m.Key] = true
-		l.memos = append(l.memos, m)
-	}
+	l, groups := &list{}, map[string]int{}
+	c := newCollection(found)
 	var failed error
 	opened, sounds := false, false
 	for _, p := range found {
-		named := map[string]bool{}
+		sounds = sounds || p.hasSounds()
 		for _, name := range databases {
 			if !p.files[name] {
 				continue
@@ -124,9 +117,11 @@ func load(ctx context.Context, src *extract.Source, rep extract.Reporter) (*list
 						groups[g.Key] = len(l.groups)
 					}
 				}
-				err = s.read(ctx, func(m *Memo) {
-					named[m.base] = true
-					add(m)
+				err = s.read(ctx, c.next, func(m *Memo) {
+					if m.Recorded.IsZero() {
+						m.Recorded = timeOf(m.base, src.Local())
+					}
+					c.add(m)
 				})
 			}
 			if ctx.Err() != nil {
@@ -137,11 +132,14 @@ func load(ctx context.Context, src *extract.Source, rep extract.Reporter) (*list
 				rep.Report(&extract.Problem{What: path.Join(p.dir, name), Err: err})
 			}
 		}
-		sounds = sounds || p.hasSounds()
-		for _, m := range p.strays(named, src) {
-			add(m)
+	}
+	for _, p := range found {
+		c.next()
+		for _, m := range p.strays(c.named[p], src) {
+			c.add(m)
 		}
 	}
+	l.memos = c.memos
 	if failed != nil && !opened && !sounds {
 		return nil, failed
 	}

@@ -85,9 +85,10 @@ func (s *store) readFolders(ctx context.Context) error {
 	return s.db.Err(ctx, rows.Err())
 }
 
-// read gives the recordings of all tables.
-func (s *store) read(ctx context.Context, give func(*Memo)) error {
+// read gives the recordings of all tables, and says when it comes to one.
+func (s *store) read(ctx context.Context, begin func(), give func(*Memo)) error {
 	for _, table := range s.tables() {
+		begin()
 		if err := s.readTable(ctx, table, give); err != nil {
 			return err
 		}
@@ -118,7 +119,7 @@ func (s *store) readTable(ctx context.Context, table string, give func(*Memo)) e
 			m.Folder, m.folderKey = g.Title, g.Key
 		}
 		if m.Key == "" {
-			m.Key = fmt.Sprintf("row:%s/%d", table, pk.Int)
+			m.Key = fmt.Sprintf("%s%s/%d", rowPrefix, table, pk.Int)
 			if m.base != "" {
 				m.Key = "file:" + m.base
 			}

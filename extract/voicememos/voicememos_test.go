@@ -311,3 +311,39 @@ func TestMediaCopy(t *testing.T) {
 		}
 	}
 }
+
+// A phone that was updated has both lists and both folders: each recording is there
+// once, with its file wherever that is, and none is lost.
+func TestBothPlaces(t *testing.T) {
+	const group, old = "AppDomainGroup-group.com.apple.VoiceMemos.shared/Recordings/", "MediaDomain/Media/Recordings/"
+	const cloud = "CREATE TABLE ZCLOUDRECORDING (Z_PK INTEGER PRIMARY KEY, ZUNIQUEID, ZPATH, ZDATE, ZDURATION, ZENCRYPTEDTITLE, ZEVICTIONDATE, ZFOLDER, ZFLAGS)"
+	sound := &fstest.MapFile{Data: []byte{0, 0, 0, 8, 'f', 't', 'y', 'p'}, ModTime: time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)}
+	fsys := fstest.MapFS{
+		group + "CloudRecordings.db": {Data: made(t, cloud, "INSERT INTO ZCLOUDRECORDING VALUES (1, 'A', '20200101 100000-A.m4a', 599558400, 3, 'Here', NULL, 5, 'x'), (2, 'B', '20200102 100000-B.m4a', NULL, -1, 'In the old place', NULL, NULL, NULL), "+
+			"(3, 'C', NULL, 599558402, NULL, x'00ff', 0, NULL, NULL), (4, 'C', '20200104 100000.qta', '599558403', 'x', 'Twin', -1e300, NULL, NULL), (9223372036854775807, NULL, NULL, 9e99, NULL, NULL, NULL, NULL, NULL)",
+			"CREATE TABLE ZRECORDING (Z_PK INTEGER PRIMARY KEY, ZUNIQUEID, ZPATH, ZCUSTOMLABEL)", "INSERT INTO ZRECORDING VALUES (1, 'A', NULL, 'Here before')")},
+		group + "20200101 100000-A.m4a": sound,
+		group + "20200104 100000.qta":   sound,
+		group + "20200104 100000.m4a":   sound, // a copy for other phones, in no list
+		old + "Recordings.db": {Data: made(t, "CREATE TABLE ZRECORDING (Z_PK INTEGER PRIMARY KEY, ZPATH, ZCUSTOMLABEL, ZDATE)", "INSERT INTO ZRECORDING VALUES (1, '/var/mobile/Media/Recordings/20200102 100000-B.m4a', 'Old name', 599558401), "+
+			"(2, '/var/mobile/Media/Recordings/20190101 100000.m4a', 'Old only', 568000000), (9223372036854775807, NULL, 'No file', 568000001)")},
+		old + "20200102 100000-B.m4a": sound,
+		old + "20190101 100000.m4a":   sound,
+		old + "20200104 100000.m4a":   sound, // another of the same name
+	}
+	src := extracttest.Source(t, fsys)
+	extracttest.Conform(t, voicememos.New(), src)
+	var got []string
+	c := extracttest.Read(t, voicememos.New(), src, extract.Query{})
+	for _, r := range c.Records {
+		m := r.(*voicememos.Memo)
+		got = append(got, strings.Join([]string{m.Key, m.Title, m.Availability, m.File, m.Recorded.Format("2006-01-02")}, "|"))
+	}
+	want := []string{"file:20190101 100000.m4a|Old only|here|" + old + "20190101 100000.m4a|2019-01-01", "row:ZRECORDING/9223372036854775807|No file|in iCloud||2019-01-01", "A|Here|here|" + group + "20200101 100000-A.m4a|2020-01-01",
+		"C|Recording of 2020-01-01 08:00:02|in iCloud||2020-01-01", "C@" + strings.TrimSuffix(group, "/") + "|Twin|here|" + group + "20200104 100000.qta|2020-01-01", "B|In the old place|here|" + old + "20200102 100000-B.m4a|2020-01-02",
+		"file:20200104 100000.m4a|Recording of 2020-01-04 10:00:00|here|" + group + "20200104 100000.m4a|2020-01-04", "file:20200104 100000.m4a@" + strings.TrimSuffix(old, "/") + "|Recording of 2020-01-04 10:00:00|here|" + old + "20200104 100000.m4a|2020-01-04",
+		"row:ZCLOUDRECORDING/9223372036854775807|Recording|in iCloud||0001-01-01"}
+	if !slices.Equal(got, want) {
+		t.Errorf("read\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
