@@ -72,3 +72,27 @@ func numbers(args []string, n int) ([]int64, error) {
 	}
 	return list, nil
 }
+
+// crowdRole makes the phone below a folder one that is used a lot:
+//
+//	crowd DIR PHOTOS PEOPLE MESSAGES
+func crowdRole(ctx context.Context, args []string) error {
+	n, err := numbers(args[1:], 3)
+	if err != nil {
+		return err
+	}
+	if n[0] > 0 {
+		if err := corpus.Library(ctx, args[0], int(n[0])); err != nil {
+			return err
+		}
+	}
+	if n[1] > 0 {
+		if err := corpus.Crowd(ctx, args[0], int(n[1])); err != nil {
+			return err
+		}
+	}
+	if n[2] > 0 {
+		return corpus.Talk(ctx, args[0], int(n[2]))
+	}
+	return nil
+}

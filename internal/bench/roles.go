@@ -31,13 +31,16 @@ var roles = map[string]func(context.Context, []string) error{
 	"tls-send": tlsSendRole,
 	"tls-save": tlsSaveRole,
 
-	"corpus":     corpusRole,
-	"database":   databaseRole,
-	"engine":     engineRole,
-	"phones":     phonesRole,
-	"household":  householdRole,
-	"fill-index": fillIndexRole,
-	"open-index": openIndexRole,
+	"corpus":        corpusRole,
+	"database":      databaseRole,
+	"engine":        engineRole,
+	"phones":        phonesRole,
+	"household":     householdRole,
+	"crowd":         crowdRole,
+	"content":       contentRole,
+	"content-words": contentWordsRole,
+	"fill-index":    fillIndexRole,
+	"open-index":    openIndexRole,
 }
 
 // sinkRole receives a backup and keeps only what the protocol needs:
