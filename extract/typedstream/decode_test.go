@@ -103,6 +103,7 @@ func TestRefuses(t *testing.T) {
 		"none": head + "\x84\x01@\x85", "no such string": head + "\x92", "no such object": head + "\x84\x01@\x92", "an object that is a class": head + "\x84\x02@@\x84\x84\x84\x01A\x00\x85\x86\x93",
 		"deep": deep, "bomb": head + "\x84\x14[9999999[9999999c]]]", "zeroes": head + "\x84\x0b[20[0c]][0c]" + strings.Repeat("\x92", 9),
 		"a number": head + "\x84\x01i\x05", "unknown type": head + "\x84\x01?\x05", "no type": head + "\x85", "another class": head + "\x84\x01@\x84\x84\x84\x01A\x00\x85\x86",
+		"above itself": head + "\x84\x01@\x84\x84\x84\x01A\x00\x93\x86",
 		"superclasses": head + "\x84\x01@\x84" + strings.Repeat("\x84\x84\x01A\x00", 80),
 	} {
 		if got, err := typedstream.Decode([]byte(data)); !errors.Is(err, typedstream.ErrMalformed) {

@@ -102,7 +102,7 @@ type reader struct {
 	strings []string
 	objects []any // *Object, *Class, string of C strings
 	values  int
-	// begun is told of each object whose end has been read; nil tells nobody.
+	// ended is told of each object whose end has been read; nil tells nobody.
 	ended func(*Object)
 }
 
@@ -217,8 +217,8 @@ func (r *reader) shared() (string, error) {
 	return s, err
 }
 
-// class reads a chain of classes.
-func (r *reader) class(depth int) (*Class, error) {
+// class reads a chain of classes, the first of which would be number first.
+func (r *reader) class(first int) (*Class, error) {
 	isNew, ref, err := r.head(len(r.objects))
 	switch {
 	case err != nil:
@@ -227,11 +227,11 @@ func (r *reader) class(depth int) (*Class, error) {
 		return nil, nil
 	case !isNew:
 		c, ok := r.objects[ref].(*Class)
-		if !ok {
+		if !ok || ref >= first { // a class is not above itself
 			return nil, r.fault("number %d is no class", ref)
 		}
 		return c, nil
-	case depth >= maxDepth:
+	case len(r.objects)-first >= maxDepth:
 		return nil, r.fault("more than %d superclasses", maxDepth)
 	}
 	c := &Class{}
@@ -242,7 +242,7 @@ func (r *reader) class(depth int) (*Class, error) {
 	if c.Version, err = r.integer(true); err != nil {
 		return nil, err
 	}
-	c.Super, err = r.class(depth + 1)
+	c.Super, err = r.class(first)
 	return c, err
 }
 
@@ -265,7 +265,7 @@ func (r *reader) object(depth int) (*Object, error) {
 	}
 	o := &Object{}
 	r.objects = append(r.objects, o)
-	if o.Class, err = r.class(0); err != nil {
+	if o.Class, err = r.class(len(r.objects)); err != nil {
 		return nil, err
 	}
 	for r.at < len(r.data) && r.data[r.at] != tagEnd {
@@ -327,7 +327,7 @@ func (r *reader) value(types string, depth int) (v any, rest string, err error) 
 	case '+':
 		v, err = r.counted()
 	case '#':
-		v, err = r.class(0)
+		v, err = r.class(len(r.objects))
 	case '@':
 		v, err = r.object(depth)
 	case '[':
