@@ -191,6 +191,20 @@ func TestInstalled(t *testing.T) {
 	if got := apps.Installed(nil, nil, nil); len(got) != 0 {
 		t.Errorf("of nothing: %+v", got)
 	}
+	// As other programs and older phones write them.
+	long := strings.Repeat("ü", 400)
+	got := apps.Installed(map[string]any{
+		"com.example.a": map[string]any{"iTunesMetadata": map[string]any{"itemName": "A\xff", "bundleVersion": uint64(12), "com.apple.iTunesStore.downloadInfo": map[string]any{"purchaseDate": "2024-05-06T07:08:09Z"}}},
+		"com.example.b": map[string]any{"iTunesMetadata": []byte("[]"), "PlaceholderIcon": nil},
+		"com.example.c": map[string]any{"iTunesMetadata": metadata(t, map[string]any{"itemName": long, "purchaseDate": time.Date(2024, 5, 6, 7, 8, 9, 0, time.UTC), "bundleShortVersionString": 1.5, "genre": []any{1}})},
+	}, nil, map[string]any{
+		"com.example.d": map[string]any{"Path": "/var/containers/Bundle/Application/X/D.app", "CFBundleVersion": 7}, "group.com.example.d": map[string]any{"Path": nil}, "com.example.e": "text",
+	})
+	bought := time.Date(2024, 5, 6, 7, 8, 9, 0, time.UTC)
+	old := []extract.App{{ID: "com.example.a", Name: "A\uFFFD", Version: "12", Purchased: bought}, {ID: "com.example.b"}, {ID: "com.example.c", Name: long[:498], Version: "1.5", Purchased: bought}, {ID: "com.example.d", Name: "D"}}
+	if diff := cmp.Diff(old, got); diff != "" {
+		t.Error(diff)
+	}
 }
 
 func made(t *testing.T) *extract.Source {

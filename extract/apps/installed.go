@@ -1,6 +1,7 @@
 package apps
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -41,7 +42,7 @@ func Installed(applications map[string]any, installed []string, manifest map[str
 	}
 	for _, id := range slices.Sorted(maps.Keys(manifest)) {
 		d, _ := manifest[id].(map[string]any)
-		if class, _ := d["ContainerContentClass"].(string); class != "Data/Application" && known[id] == nil {
+		if known[id] == nil && !isApp(d) {
 			continue
 		}
 		a := add(id)
@@ -62,29 +63,49 @@ func Installed(applications map[string]any, installed []string, manifest map[str
 	return list
 }
 
+// isApp tells whether an entry of Manifest.plist is an app's, not that of a group or an
+// extension. Where its class is not written, the path of its bundle tells.
+func isApp(d map[string]any) bool {
+	if class, _ := d["ContainerContentClass"].(string); class != "" {
+		return class == "Data/Application"
+	}
+	return bundleName(text(d["Path"])) != ""
+}
+
 // describe takes over what Info.plist says: an icon, and what the store has said in a
 // property list of its own.
 func describe(a *extract.App, d map[string]any) {
 	if icon, ok := d["PlaceholderIcon"].([]byte); ok && len(icon) <= maxIcon && len(icon) > 0 {
 		a.Icon = icon
 	}
-	data, _ := d["iTunesMetadata"].([]byte)
-	var m map[string]any
-	if len(data) == 0 || plist.Unmarshal(data, &m) != nil {
-		return // an app that is not from the store has none
+	m, _ := d["iTunesMetadata"].(map[string]any)
+	if data, _ := d["iTunesMetadata"].([]byte); len(data) > 0 && plist.Unmarshal(data, &m) != nil {
+		return
+	}
+	if m == nil {
+		return // an app that is not from the store
 	}
 	a.Name, a.Seller, a.Genre = text(m["itemName"]), text(m["artistName"]), text(m["genre"])
 	if a.Version = text(m["bundleShortVersionString"]); a.Version == "" {
 		a.Version = text(m["bundleVersion"])
 	}
-	switch t := m["purchaseDate"].(type) {
+	if a.Purchased = moment(m["purchaseDate"]); a.Purchased.IsZero() {
+		download, _ := m["com.apple.iTunesStore.downloadInfo"].(map[string]any)
+		a.Purchased = moment(download["purchaseDate"])
+	}
+}
+
+// moment is a date, or one as text.
+func moment(v any) time.Time {
+	switch t := v.(type) {
 	case time.Time:
-		a.Purchased = t.UTC()
+		return t.UTC()
 	case string:
 		if t, err := time.Parse(time.RFC3339, t); err == nil {
-			a.Purchased = t.UTC()
+			return t.UTC()
 		}
 	}
+	return time.Time{}
 }
 
 // bundleName is what an app calls itself in the path of its bundle, …/Notes.app.
@@ -97,12 +118,23 @@ func bundleName(p string) string {
 	return name
 }
 
+// text is a text as one line, cut to maxText bytes; a number, as some write versions,
+// is its digits.
 func text(v any) string {
-	s, _ := v.(string)
-	if !utf8.ValidString(s) || len(s) > maxText {
-		return ""
+	var s string
+	switch v := v.(type) {
+	case string:
+		s = v
+	case uint64, int64, float64:
+		s = fmt.Sprint(v)
 	}
-	return strings.Join(strings.Fields(s), " ")
+	s = strings.Join(strings.Fields(strings.ToValidUTF8(s, "\uFFFD")), " ")
+	for i := range s {
+		if i > maxText-utf8.UTFMax {
+			return s[:i]
+		}
+	}
+	return s
 }
 
 func validID(id string) bool {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/keepsake-backup/keepsake/extract"
 	"github.com/keepsake-backup/keepsake/internal/sqlitefs"
@@ -235,12 +234,9 @@ const (
 	maxText = 1 << 20
 )
 
-// line is a text as one line; "" where it is none.
+// line is a text as one line; bytes that are none are replaced.
 func line(s string) string {
-	if !utf8.ValidString(s) {
-		return ""
-	}
-	s = strings.Join(strings.Fields(s), " ")
+	s = strings.Join(strings.Fields(strings.ToValidUTF8(s, "\uFFFD")), " ")
 	for i := range s {
 		if i > maxLine {
 			return s[:i]
@@ -250,10 +246,10 @@ func line(s string) string {
 }
 
 func text(s string) string {
-	if !utf8.ValidString(s) || len(s) > maxText {
-		return ""
+	if len(s) > maxText {
+		s = s[:maxText]
 	}
-	return strings.TrimSpace(s)
+	return strings.TrimSpace(strings.ToValidUTF8(s, "\uFFFD"))
 }
 
 // files gives the paths of all files that the library names.

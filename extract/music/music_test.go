@@ -232,6 +232,9 @@ func TestBackups(t *testing.T) {
 	if len(c.Records) != 2 || c.Records[0].Entry().Title != "Six" {
 		t.Errorf("playlist: %+v", c.Records)
 	}
+	if m := extracttest.Read(t, music.New(), src, extract.Query{Key: "-5"}).Records[0].(*music.Item); m.Title != "A\uFFFD" || m.Availability != music.Missing || m.Seconds != 0 {
+		t.Errorf("%+v", m)
+	}
 	out, err := outtree.Open(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
