@@ -13,7 +13,7 @@ echo "$count fuzz targets, $FUZZTIME each"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 printf '%s\n' "$targets" | while read -r dir name; do
-	if "$go" test "./$dir" -run '^$' -fuzz "^$name\$" -fuzztime "$FUZZTIME" -fuzzminimizetime 10x >"$log" 2>&1; then
+	if "$go" test -trimpath -vet=off "./$dir" -run '^$' -fuzz "^$name\$" -fuzztime "$FUZZTIME" -fuzzminimizetime 10x >"$log" 2>&1; then
 		printf '%s %s: %s\n' "$dir" "$name" "$(grep '^fuzz: elapsed' "$log" | tail -n 1)"
 	elif grep -qx '    context deadline exceeded' "$log" && ! grep -qE 'Failing input|panic|hung|_test.go' "$log"; then
 		# The end of the time, taken for a failure by the fuzzing engine: there is no
