@@ -48,6 +48,9 @@ const (
 //	                    IMG_0001.HEIC.xmp    what is known about it
 //	Photos/Hidden/…, Photos/Recently Deleted/…
 //	Photos/photos.json                       all of it, with the paths
+//	Photos/Not in this backup.txt            those whose original is in iCloud or elsewhere
+//
+// Of those the small picture is taken that the backup may have: "IMG_0016 (small).jpg".
 //
 // By albums, there are the folders of the phone instead of dates, and a photo that is
 // in two albums is there twice.
@@ -72,7 +75,32 @@ func (r *Reader) Export(ctx context.Context, src *extract.Source, o extract.Expo
 	if err := r.Read(ctx, src, o.Query, e); err != nil {
 		return err
 	}
+	if err := e.notHere(o); err != nil {
+		return err
+	}
 	return e.index(r, o)
+}
+
+// noLines keeps a name on its line.
+var noLines = strings.NewReplacer("\t", " ", "\n", " ", "\r", " ")
+
+// notHere writes the list of what could not be taken, if there is any: an owner should
+// not find out years later that the originals were somewhere else.
+func (e *exporting) notHere(o extract.ExportOptions) error {
+	if e.absent.Len() == 0 {
+		return nil
+	}
+	n := bytes.Count(e.absent.Bytes(), []byte("\n"))
+	text := fmt.Sprintf("Originals that were not in the backup: %d\n\n%s", n, e.absent.Bytes())
+	f := outtree.File{
+		Path: []string{"Photos", "Not in this backup.txt"}, Document: true, Stamp: digest([]byte(text)), ModTime: e.src.Device.Time,
+		Key: strings.Join([]string{"photos/absent", o.Layout, o.Query.Table, o.Query.Group, o.Query.Key}, "/"),
+	}
+	_, err := e.out.Put(e.ctx, f, func(w io.Writer) error {
+		_, err := io.WriteString(w, text)
+		return err
+	})
+	return err
 }
 
 // exporting writes each photo that is read.
@@ -87,6 +115,7 @@ type exporting struct {
 	names  namer
 	placed map[string][]string // by key: where its files are
 	sum    hash.Hash           // of all records and places
+	absent bytes.Buffer        // lines about originals that are not in the backup
 }
 
 // Emit implements extract.Emitter.
@@ -96,6 +125,13 @@ func (e *exporting) Emit(rec extract.Record) error {
 		if err := e.photo(p, dir); err != nil {
 			return err
 		}
+	}
+	if where := p.Whereabouts(); where != "" {
+		at := ""
+		if t := p.when(e.src.Local()); !t.IsZero() {
+			at = t.Format("2006-01-02 15:04")
+		}
+		fmt.Fprintf(&e.absent, "%s\t%s\t%s\n", noLines.Replace(p.Name), at, where)
 	}
 	line, err := json.Marshal(exported{p, e.placed[p.Key]})
 	if err != nil {

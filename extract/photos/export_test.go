@@ -61,7 +61,7 @@ func listing(t *testing.T, dir string) []string {
 		}
 		rel, err := filepath.Rel(dir, at)
 		at = info.ModTime().UTC().Format(time.RFC3339)
-		if strings.HasSuffix(rel, ".json") {
+		if strings.HasSuffix(rel, ".json") || strings.HasSuffix(rel, ".txt") {
 			at = "-" // that of the export
 		}
 		list = append(list, fmt.Sprintf("%s\t%d\t%s", filepath.ToSlash(rel), info.Size(), at))

@@ -98,6 +98,7 @@ func (f *folders) locate(ctx context.Context, l *library, p *Photo) {
 		p.Availability = Original
 	case l.store.thumbnails != "" && f.has(path.Join(l.store.thumbnails, p.folder), p.fileName):
 		p.Availability = ThumbnailOnly
+		p.Small = f.first(path.Join(l.store.thumbnails, p.folder, p.fileName), ownNames...)
 	}
 }
 

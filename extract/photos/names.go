@@ -27,6 +27,7 @@ const (
 	roleRaw      role = "raw"
 	roleEdited   role = "edited"
 	roleSidecar  role = "sidecar"
+	roleSmall    role = "small"
 )
 
 // part is a file of a photo: where it is in the Source, and what follows the name
@@ -47,6 +48,7 @@ func (p *Photo) parts() []part {
 	}
 	_, ending := p.exportName()
 	add(roleOriginal, p.File, ending)
+	add(roleSmall, p.Small, " (small).jpg") // all there is: it must not be taken for the original
 	add(roleLive, p.Live, path.Ext(p.Live))
 	add(roleRaw, p.Raw, path.Ext(p.Raw))
 	for i, e := range p.renderings() {

@@ -20,6 +20,9 @@ const (
 	maxOwnPx = 4096    // pixels of a side
 )
 
+// ownNames are the phone's small pictures, the larger one first (content-schemas.md 2).
+var ownNames = []string{"5005.JPG", "5003.JPG"}
+
 // Preview implements extract.Previewer. Small ones are the phone's own; larger ones,
 // and those that the backup lacks, are made of the edited picture, else of the
 // original.
@@ -102,14 +105,13 @@ func oneFile(src *extract.Source, rel string) (*Photo, error) {
 	return &Photo{Key: filePrefix + rel, table: tableFiles, File: at, folder: path.Dir(rel), fileName: path.Base(rel)}, nil
 }
 
-// ownPreview is what the backup has, if that is a JPEG at all: 5005.JPG is the larger
-// one (content-schemas.md 2).
+// ownPreview is what the backup has, if that is a JPEG at all.
 func ownPreview(src *extract.Source, p *Photo) extract.Preview {
 	if _, err := cameraRoll.folder(p.folder, p.fileName); err != nil || p.table == tableShared {
 		return extract.Preview{}
 	}
 	dir := path.Join(thumbnails, p.folder, p.fileName)
-	for _, name := range []string{"5005.JPG", "5003.JPG"} {
+	for _, name := range ownNames {
 		data, err := src.ReadFile(path.Join(dir, name), maxOwn)
 		if err != nil {
 			continue // another one, or one that is made

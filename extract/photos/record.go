@@ -107,6 +107,8 @@ type Photo struct {
 	Raw      string   `json:"raw_file,omitempty"`  // the camera's raw data beside a picture
 	Edits    []string `json:"edited_files,omitempty"`
 	Sidecars []string `json:"sidecars,omitempty"` // AAE
+	// Small is the small picture of one whose original is not in the backup.
+	Small string `json:"small_file,omitempty"`
 
 	table      string
 	folder     string // ZDIRECTORY

@@ -20,7 +20,7 @@ import (
 // would be many walks, and in a version far away each walk costs.
 const (
 	firstPortion = 500
-	lastPortion  = 4000
+	lastPortion  = 16000
 )
 
 // cells are the columns of one asset.

@@ -2,6 +2,8 @@ package photos
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -170,5 +172,27 @@ func TestRead_unknownKinds(t *testing.T) {
 	}
 	if p := read(t, src, extract.Query{Key: "U-2"})[0]; p.KindCode != 3 || p.Row()[2] == "" {
 		t.Errorf("%+v", p)
+	}
+}
+
+// What is not in the backup is named, and its small picture taken.
+func TestExport_notHere(t *testing.T) {
+	rows := [][]string{asset(1, "'PhotoData/CPLAssets/group1'", "'A.HEIC'", "'one\tnight.HEIC'", 0, 6e8), asset(2, "'DCIM/100APPLE'", "'IMG_0002.HEIC'", "NULL", 0, 6e8+1), asset(3, "NULL", "NULL", "'three.MOV'", 100, "NULL"),
+		{"ALTER TABLE ZASSET ADD COLUMN ZCLOUDLOCALSTATE INTEGER", "ALTER TABLE ZASSET ADD COLUMN ZSAVEDASSETTYPE INTEGER", "UPDATE ZASSET SET ZCLOUDLOCALSTATE = 1 WHERE Z_PK = 1", "UPDATE ZASSET SET ZSAVEDASSETTYPE = 4 WHERE Z_PK = 3"}}
+	src := extracttest.Source(t, camera(made(t, library1(rows...)...), "PhotoData/Thumbnails/V2/PhotoData/CPLAssets/group1/A.HEIC/5003.JPG", "DCIM/100APPLE/IMG_0002.HEIC"))
+	dir := t.TempDir()
+	exportTo(t, dir, src, extract.ExportOptions{})
+	var names []string
+	for _, l := range listing(t, dir) {
+		name, _, _ := strings.Cut(l, "\t")
+		names = append(names, strings.TrimPrefix(name, "Photos/"))
+	}
+	want := []string{"2020/2020-01/IMG_0002.HEIC", "2020/2020-01/IMG_0002.HEIC.xmp", "2020/2020-01/one%09night (small).jpg", "2020/2020-01/one%09night (small).jpg.xmp", "Not in this backup.txt", "photos.json"}
+	if !slices.Equal(names, want) {
+		t.Errorf("%q, want %q", names, want)
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "Photos", "Not in this backup.txt"))
+	if want := "Originals that were not in the backup: 2\n\none night.HEIC\t2020-01-06 10:40\tin iCloud, not in this backup (but a small picture)\nthree.MOV\t\tin a shared album, not in this backup\n"; err != nil || string(text) != want {
+		t.Errorf("%q, want %q, %v", text, want, err)
 	}
 }
