@@ -20,11 +20,20 @@ func made(t testing.TB, statements ...string) []byte {
 		t.Fatal(err)
 	}
 	db.SetMaxOpenConns(1)
-	for _, s := range statements {
+	run := func(s string) {
 		if _, err := db.Exec(s); err != nil {
 			t.Fatalf("%.200s: %v", s, err)
 		}
 	}
+	for len(statements) > 0 && strings.HasPrefix(statements[0], "PRAGMA") {
+		run(statements[0])
+		statements = statements[1:]
+	}
+	run("BEGIN") // thousands of rows of their own would take seconds
+	for _, s := range statements {
+		run(s)
+	}
+	run("COMMIT")
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,7 @@ func phone(t testing.TB, ios string) fs.FS {
 	t.Helper()
 	made, _ := phones.LoadOrStore(ios, &sharedPhone{})
 	p := made.(*sharedPhone)
-	p.once.Do(func() { p.fsys = readInto(t, extracttest.Phone(t, ios)) })
+	p.once.Do(func() { p.fsys = readInto(t, extracttest.Phone(t, ios, "photos")) })
 	if p.fsys == nil {
 		t.Fatalf("no phone with iOS %s", ios)
 	}

@@ -36,7 +36,7 @@ func phone(t *testing.T, ios string) fs.FS {
 		t.Fatal(err)
 	}
 	kept = append(kept, dir)
-	part, err := fs.Sub(extracttest.Phone(t, ios), folder)
+	part, err := fs.Sub(extracttest.Phone(t, ios, "safari"), folder)
 	if err != nil {
 		t.Fatal(err)
 	}

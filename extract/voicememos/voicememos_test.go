@@ -34,7 +34,7 @@ func TestPhones(t *testing.T) {
 	for _, ios := range extracttest.Generations {
 		t.Run(ios, func(t *testing.T) {
 			t.Parallel()
-			fsys := extracttest.Phone(t, ios)
+			fsys := extracttest.Phone(t, ios, "voice memos")
 			src := extracttest.Source(t, fsys)
 			x := voicememos.New()
 			extracttest.Conform(t, x, src)

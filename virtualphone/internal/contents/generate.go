@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -23,6 +24,9 @@ type Options struct {
 	IOS        string    // version such as "17.3", 13 or newer; "" means "18.6"
 	Now        time.Time // the phone's present, to the second; zero means the noon of 1 June 2026, UTC
 	DeviceName string    // "" means "iPhone"
+	// Only makes nothing but what it names: "photos", and the stores of package appdata
+	// by their names. Their files are those of a whole phone. Empty makes everything.
+	Only []string
 }
 
 // state is what contents.json keeps.
@@ -83,6 +87,9 @@ func Generate(ctx context.Context, dir string, o Options) error {
 		return fmt.Errorf("generate contents: %w", err)
 	}
 	t := newTree(ctx, dir, s.Seed, s.Now)
+	if len(o.Only) > 0 {
+		return t.part(o.Only, s, p, r)
+	}
 	t.factory(r)
 	apps := t.containers(p)
 	t.settings(p.settings, s.DeviceName)
@@ -91,7 +98,7 @@ func Generate(ctx context.Context, dir string, o Options) error {
 	t.photos(p, r)
 	t.mediaFiles(p)
 	if t.err == nil {
-		t.err = createRecords(ctx, dir, s, p.scale)
+		t.err = createRecords(ctx, dir, s, p.scale, nil)
 	}
 	t.settle(time.Time{})
 	if t.err != nil {
@@ -103,6 +110,24 @@ func Generate(ctx context.Context, dir string, o Options) error {
 	}
 	if err != nil {
 		return fmt.Errorf("generate contents: %w", err)
+	}
+	return nil
+}
+
+// part makes a few kinds of content: every file depends on the seed and its own name
+// alone.
+func (t *tree) part(only []string, s state, p plan, r release) error {
+	only = slices.Clone(only)
+	if i := slices.Index(only, "photos"); i >= 0 {
+		only = slices.Delete(only, i, i+1)
+		t.photos(p, r)
+	}
+	if t.err == nil && len(only) > 0 {
+		t.err = createRecords(t.ctx, t.dir, s, p.scale, only)
+	}
+	t.settle(time.Time{})
+	if t.err != nil {
+		return fmt.Errorf("generate contents: %w", t.err)
 	}
 	return nil
 }

@@ -9,8 +9,10 @@ import (
 )
 
 // createRecords writes contacts, messages, calls and the like.
-func createRecords(ctx context.Context, dir string, s state, scale int) error {
-	return appdata.Create(ctx, filepath.Join(dir, fsFolder), recordOptions(s, scale))
+func createRecords(ctx context.Context, dir string, s state, scale int, only []string) error {
+	o := recordOptions(s, scale)
+	o.Only = only
+	return appdata.Create(ctx, filepath.Join(dir, fsFolder), o)
 }
 
 // liveRecords adds the day that ends at day to them.

@@ -42,6 +42,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -62,6 +63,9 @@ type Options struct {
 	// Scale is 0 tiny (12 contacts, 60 messages), 1 small (120, 3,000) or
 	// 2 typical (600, 60,000 and about 400 MB of attachments).
 	Scale int
+	// Only are the names of the stores that Create makes, such as "safari"; empty is all
+	// of them. What is in a store does not depend on the others.
+	Only []string
 }
 
 const defaultIOS = "17.5.1"
@@ -97,9 +101,17 @@ func Create(ctx context.Context, fsDir string, o Options) error {
 	if err != nil {
 		return fmt.Errorf("create app data: %w", err)
 	}
+	for _, name := range o.Only {
+		if !slices.ContainsFunc(stores(), func(s store) bool { return s.name == name }) {
+			return fmt.Errorf("create app data: no store %q", name)
+		}
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(2) // one writes to disk while the other computes
 	for _, s := range stores() {
+		if len(o.Only) > 0 && !slices.Contains(o.Only, s.name) {
+			continue
+		}
 		g.Go(func() error {
 			if err := s.create(ctx, w); err != nil {
 				return fmt.Errorf("create %s: %w", s.name, err)
