@@ -233,12 +233,14 @@ func (d *contentDone) bundle(ctx context.Context, src *extract.Source, name stri
 		return err
 	}
 	out := bufio.NewWriter(f)
-	err = contacts.New().Files(ctx, src, func(all extract.File) error {
-		d.Rows++
-		return errors.Join(all.Make(ctx, out), extract.ErrStop)
+	err = contacts.New().Files(ctx, src, func(file extract.File) error {
+		if d.Rows++; d.Rows == 1 {
+			return file.Make(ctx, out)
+		}
+		return nil
 	})
-	if d.Rows == 0 && err == nil {
-		err = errors.New("there is no file with everybody")
+	if d.Rows--; d.Rows < 1 && err == nil {
+		err = errors.New("there is nobody")
 	}
 	return errors.Join(err, out.Flush(), f.Close())
 }

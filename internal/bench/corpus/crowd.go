@@ -85,8 +85,11 @@ func grow(ctx context.Context, path string, fill func(*database) error) (err err
 	if err != nil {
 		return err
 	}
-	if err := db.exec("BEGIN"); err != nil {
-		return err
+	// A log would take the room of the database once more.
+	for _, s := range []string{"PRAGMA journal_mode = OFF", "BEGIN"} {
+		if err := db.exec(s); err != nil {
+			return err
+		}
 	}
 	for _, s := range drop {
 		if err := db.exec(s); err != nil {
@@ -101,7 +104,7 @@ func grow(ctx context.Context, path string, fill func(*database) error) (err err
 			return err
 		}
 	}
-	return errors.Join(db.exec("COMMIT"), db.exec("PRAGMA wal_checkpoint(TRUNCATE)"))
+	return errors.Join(db.exec("COMMIT"), db.exec("PRAGMA journal_mode = WAL"), db.exec("PRAGMA wal_checkpoint(TRUNCATE)"))
 }
 
 // extras gives the statements that take triggers and indexes away, and that make them.
