@@ -75,6 +75,7 @@ type Message struct {
 	Subject      string       `json:"subject,omitempty"`
 	Text         string       `json:"text,omitempty"`
 	Parts        []Part       `json:"parts,omitempty"` // text and attachments in their order, where there is more than text
+	Marks        []Mark       `json:"marks,omitempty"` // words of Text that are more than words
 	Attachments  []Attachment `json:"attachments,omitempty"`
 	Reactions    []Reaction   `json:"reactions,omitempty"`
 	ReplyTo      string       `json:"reply_to,omitempty"`   // Key of the message it answers
@@ -102,6 +103,13 @@ type Message struct {
 type Part struct {
 	Text       string `json:"text,omitempty"`
 	Attachment *int   `json:"attachment,omitempty"` // index in Attachments
+}
+
+// Mark is a stretch of a text with a meaning or a shape, in the order of the text.
+type Mark struct {
+	Text   string `json:"text"`
+	Style  string `json:"style"`            // "mention", "link", "bold", "italic", "underline", "strikethrough", or an animation: "shake"
+	Target string `json:"target,omitempty"` // of a mention: the address; of a link: where to
 }
 
 // Attachment is a file that came with a message.

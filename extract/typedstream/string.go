@@ -59,6 +59,11 @@ func Decode(data []byte) (*String, error) {
 	r := &reader{data: string(data), strings: make([]string, 0, 16), objects: make([]any, 0, 24)}
 	err := r.start()
 	if err != nil {
+		if strings.Contains(r.data[:min(len(r.data), minStream+4)], signature) {
+			if s, ok := search(r.data); ok {
+				return &String{Text: valid(s), Damaged: true}, nil
+			}
+		}
 		return nil, err
 	}
 	// The first string that ends is the text, even when what is around it never does.

@@ -1,0 +1,4 @@
+package messages
+
+// BareColumns are those that a message is read from.
+var BareColumns = columns

@@ -1,0 +1,262 @@
+package messages
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"strconv"
+	"strings"
+
+	"github.com/keepsake-backup/keepsake/extract"
+	"github.com/keepsake-backup/keepsake/extract/chat"
+	"github.com/keepsake-backup/keepsake/extract/typedstream"
+	"github.com/keepsake-backup/keepsake/internal/sqlitefs"
+)
+
+// columns of a message, in the order in which they are scanned.
+var columns = []string{"guid", "text", "attributedBody", "handle_id", "subject", "service", "date", "date_read", "date_delivered", "is_from_me", "error", "item_type",
+	"group_title", "group_action_type", "other_handle", "associated_message_guid", "associated_message_type", "balloon_bundle_id", "payload_data",
+	"expressive_send_style_id", "message_summary_info", "thread_originator_guid", "reply_to_guid", "date_edited", "date_retracted", "share_status", "share_direction",
+	"is_audio_message", "schedule_type", "schedule_state"}
+
+// raw is a row of message.
+type raw struct {
+	entry
+	guid, text, subject, service, title, target, balloon, effect, thread, reply                                                           sqlitefs.Text
+	body, payload, summary                                                                                                                sqlitefs.Blob
+	handle, date, read, delivered, mine, failure, item, action, other, kind, edited, retracted, share, toward, audio, schedule, scheduled sqlitefs.Int
+}
+
+func (r *raw) fields() []any {
+	return []any{&r.id, &r.guid, &r.text, &r.body, &r.handle, &r.subject, &r.service, &r.date, &r.read, &r.delivered, &r.mine, &r.failure, &r.item,
+		&r.title, &r.action, &r.other, &r.target, &r.kind, &r.balloon, &r.payload,
+		&r.effect, &r.summary, &r.thread, &r.reply, &r.edited, &r.retracted, &r.share, &r.toward,
+		&r.audio, &r.schedule, &r.scheduled}
+}
+
+// key is the message's GUID, which is the same in every version of the phone.
+func (r *raw) key() string {
+	if r.guid.String != "" {
+		return r.guid.String
+	}
+	return rowKey + strconv.FormatInt(r.id, 10)
+}
+
+// attached is a file that came with a message.
+type attached struct {
+	chat.Attachment
+	guid string
+}
+
+// batch are rows with what belongs to them.
+type batch struct {
+	rows      []*raw
+	files     map[int64][]attached
+	reactions map[string][]chat.Reaction // by the GUID of what they are about
+	quotes    map[string]string          // the beginning of what is answered, by GUID
+	problems  []*extract.Problem
+}
+
+// loader reads batches.
+type loader struct {
+	*book
+	failures int
+}
+
+// maxFailures is how many portions may be broken before the whole store is.
+const maxFailures = 200
+
+// load reads messages. Those that cannot be read are reported; when there are too many,
+// that is the error.
+func (l *loader) load(ctx context.Context, entries []entry) (*batch, error) {
+	b := &batch{reactions: map[string][]chat.Reaction{}, quotes: map[string]string{}}
+	if err := l.rows(ctx, entries, b); err != nil {
+		return nil, err
+	}
+	for _, more := range []struct {
+		what string
+		read func(context.Context, *batch) error
+	}{{"attachments", l.attachments}, {"reactions", l.readReactions}, {"what is answered", l.readQuotes}} {
+		err := more.read(ctx, b)
+		if err != nil && ctx.Err() != nil {
+			return nil, err
+		}
+		if err != nil && len(b.rows) > 0 {
+			b.problems = append(b.problems, &extract.Problem{Kind: "messages", What: fmt.Sprintf("%s of %d messages from %s on", more.what, len(b.rows), b.rows[0].key()), Err: err})
+		}
+	}
+	return b, nil
+}
+
+// rows reads rows into b, in the order of entries. When the database breaks among them,
+// halves are tried, down to the row that is broken.
+func (l *loader) rows(ctx context.Context, entries []entry, b *batch) error {
+	list, err := l.some(ctx, entries)
+	switch {
+	case err == nil:
+		for i, r := range list {
+			if r == nil {
+				b.problems = append(b.problems, &extract.Problem{Kind: "messages", What: fmt.Sprintf("message in row %d", entries[i].id), Err: fmt.Errorf("%w: the row is not there", sqlitefs.ErrDamaged)})
+				continue
+			}
+			b.rows = append(b.rows, r)
+		}
+		return nil
+	case ctx.Err() != nil || l.failures >= maxFailures:
+		return err
+	case len(entries) == 1:
+		l.failures++
+		b.problems = append(b.problems, &extract.Problem{Kind: "messages", What: fmt.Sprintf("message in row %d", entries[0].id), Err: err})
+		return nil
+	}
+	half := len(entries) / 2
+	return errors.Join(l.rows(ctx, entries[:half], b), l.rows(ctx, entries[half:], b))
+}
+
+// some reads rows; one that is not there is nil.
+func (l *loader) some(ctx context.Context, entries []entry) ([]*raw, error) {
+	at := make(map[int64]int, len(entries))
+	ids := make([]int64, len(entries))
+	for i, e := range entries {
+		at[e.id], ids[i] = i, e.id
+	}
+	rows := make([]raw, len(entries))
+	list := make([]*raw, len(entries))
+	n := 0
+	err := l.each(ctx, "SELECT m.ROWID, "+l.db.List("message", "m", columns...)+" FROM message m WHERE m.ROWID IN ("+numbers(ids)+")", nil, func(scan func(...any) error) error {
+		if n == len(rows) {
+			return nil
+		}
+		r := &rows[n]
+		n++
+		if err := scan(r.fields()...); err != nil {
+			return err
+		}
+		if i, ok := at[r.id]; ok {
+			r.entry = entries[i]
+			list[i] = r
+		}
+		return nil
+	})
+	return list, err
+}
+
+func numbers(ids []int64) string {
+	s := make([]byte, 0, 8*len(ids))
+	for i, id := range ids {
+		if i > 0 {
+			s = append(s, ',')
+		}
+		s = strconv.AppendInt(s, id, 10)
+	}
+	return string(s)
+}
+
+// inPhone are the ways in which sms.db begins the path of an attachment.
+var inPhone = []string{"~/", "/var/mobile/", "/private/var/mobile/", "/var/root/"}
+
+// attachments reads the files of messages.
+func (b *book) attachments(ctx context.Context, l *batch) error {
+	if !b.db.Has("message_attachment_join", "message_id", "attachment_id") || !b.db.Has("attachment") {
+		return nil
+	}
+	ids := make([]int64, len(l.rows))
+	for i, r := range l.rows {
+		ids[i] = r.id
+	}
+	l.files = map[int64][]attached{}
+	return b.each(ctx, "SELECT j.message_id, "+b.attachmentColumns()+
+		" FROM message_attachment_join j JOIN attachment a ON a.ROWID = j.attachment_id WHERE j.message_id IN ("+numbers(ids)+") ORDER BY j.message_id, a.ROWID", nil, func(scan func(...any) error) error {
+		var id sqlitefs.Int
+		a, err := b.attachment(scan, &id)
+		l.files[id.Int] = append(l.files[id.Int], a)
+		return err
+	})
+}
+
+func (b *book) attachmentColumns() string {
+	return b.db.List("attachment", "a", "guid", "filename", "transfer_name", "mime_type", "uti", "total_bytes", "is_sticker")
+}
+
+// attachment scans what first is, then attachmentColumns.
+func (b *book) attachment(scan func(...any) error, first ...any) (attached, error) {
+	var size, sticker sqlitefs.Int
+	var guid, file, name, mime, uti sqlitefs.Text
+	if err := scan(append(first, &guid, &file, &name, &mime, &uti, &size, &sticker)...); err != nil {
+		return attached{}, err
+	}
+	a := attached{chat.Attachment{Name: name.String, Type: mime.String, Size: size.Int, Sticker: sticker.Bool()}, guid.String}
+	if a.Type == "" {
+		a.Type = uti.String
+	}
+	if a.Name == "" && file.String != "" {
+		a.Name = path.Base(file.String)
+	}
+	a.Path, a.Folder = b.find(file.String)
+	return a, nil
+}
+
+// find gives where in the source the file lies that the phone calls name; "" when it is
+// not there.
+func (b *book) find(name string) (p string, folder bool) {
+	for _, prefix := range inPhone {
+		rest, ok := strings.CutPrefix(name, prefix)
+		if !ok || rest == "" {
+			continue
+		}
+		p = "MediaDomain/" + rest
+		if !fs.ValidPath(p) {
+			return "", false
+		}
+		info, err := fs.Stat(b.src.FS, p)
+		if err != nil {
+			return "", false
+		}
+		return p, info.IsDir()
+	}
+	return "", false
+}
+
+// maxQuote is how much of a message is quoted above its answer, in letters.
+const maxQuote = 120
+
+// readQuotes reads the beginnings of messages that are answered.
+func (b *book) readQuotes(ctx context.Context, l *batch) error {
+	var ask []any
+	for _, r := range l.rows {
+		if to := r.thread.String; to != "" {
+			if _, ok := l.quotes[to]; !ok {
+				l.quotes[to] = ""
+				ask = append(ask, to)
+			}
+		}
+	}
+	if len(ask) == 0 || !b.db.Has("message", "guid") {
+		return nil
+	}
+	return b.each(ctx, "SELECT "+b.db.List("message", "m", "guid", "text", "attributedBody")+" FROM message m WHERE m.guid IN (?"+strings.Repeat(",?", len(ask)-1)+")", ask, func(scan func(...any) error) error {
+		var guid, text sqlitefs.Text
+		var body sqlitefs.Blob
+		if err := scan(&guid, &text, &body); err != nil {
+			return err
+		}
+		if !text.Valid {
+			text.String, _ = typedstream.Text(body) // a quote that cannot be read is left out
+		}
+		q := []rune(words(text.String))
+		l.quotes[guid.String] = string(q[:min(len(q), maxQuote)])
+		return nil
+	})
+}
+
+var placeholders = strings.NewReplacer("\ufffc", "", "\ufffd", "")
+
+// words is a text without the letters that stand for files and apps.
+func words(text string) string {
+	if strings.Contains(text, "\ufffc") || strings.Contains(text, "\ufffd") {
+		text = placeholders.Replace(text)
+	}
+	return strings.TrimSpace(text)
+}

@@ -1,0 +1,183 @@
+package messages
+
+import (
+	"cmp"
+	"context"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/keepsake-backup/keepsake/extract"
+	"github.com/keepsake-backup/keepsake/extract/chat"
+	"github.com/keepsake-backup/keepsake/internal/sqlitefs"
+)
+
+// entry is what is kept of every message.
+type entry struct {
+	id      int64 // message.ROWID
+	date    int64 // nanoseconds
+	in      int32 // place of its conversation in book.all
+	deleted bool  // it is among what was deleted recently
+}
+
+func (a entry) compare(b entry) int {
+	return cmp.Or(cmp.Compare(a.date, b.date), cmp.Compare(a.id, b.id))
+}
+
+// shelf has all messages in their order, and the conversations with what they count.
+type shelf struct {
+	entries []entry
+	list    []chat.Conversation // those that have messages, the newest first
+}
+
+// asSeconds is the size from which a date counts nanoseconds (extract.CocoaNano).
+const asSeconds = 1 << 36
+
+// nanoseconds makes one unit of the two in which dates are written.
+func nanoseconds(date int64) int64 {
+	if date <= -asSeconds || date >= asSeconds {
+		return date
+	}
+	const most = math.MaxInt64 / 1_000_000_000
+	return max(min(date, most), -most) * 1_000_000_000
+}
+
+// shelf makes it, once for a source.
+func (b *book) shelf(ctx context.Context) (*shelf, error) {
+	return extract.Memo(b.src, "messages/shelf", func() (*shelf, error) {
+		s := &shelf{}
+		if err := s.fill(ctx, b); err != nil {
+			return nil, err
+		}
+		places, err := b.places(ctx)
+		if err != nil {
+			return nil, err
+		}
+		s.join(places)
+		slices.SortFunc(s.entries, entry.compare)
+		s.count(b)
+		return s, nil
+	})
+}
+
+// fill reads the entries in the order of their numbers.
+func (s *shelf) fill(ctx context.Context, b *book) error {
+	var n, id, date sqlitefs.Int
+	if err := b.each(ctx, "SELECT count(*) FROM message", nil, func(scan func(...any) error) error { return scan(&n) }); err != nil {
+		return err
+	}
+	const most = 8 << 20 // what comes beyond makes room by itself
+	s.entries = make([]entry, 0, min(max(n.Int, 0), most))
+	query := "SELECT m.ROWID, " + b.db.Column("message", "m", "date") + " FROM message m WHERE " + b.visible("m") + " ORDER BY m.ROWID"
+	return b.each(ctx, query, nil, func(scan func(...any) error) error {
+		err := scan(&id, &date)
+		s.entries = append(s.entries, entry{id: id.Int, date: nanoseconds(date.Int)})
+		return err
+	})
+}
+
+// place is where a message lies.
+type place struct {
+	message int64
+	in      int32
+	deleted bool
+}
+
+// joins are the tables that say which message lies where; the second has what was
+// deleted recently (iOS 16).
+func (b *book) joins() []string {
+	var tables []string
+	for _, t := range []string{"chat_message_join", "chat_recoverable_message_join"} {
+		if b.db.Has(t, "chat_id", "message_id") {
+			tables = append(tables, t)
+		}
+	}
+	return tables
+}
+
+// places reads where all messages lie, or those of the numbers in; of a message in
+// several chats the first one counts, and one that was not deleted.
+func (b *book) places(ctx context.Context, in ...int64) ([]place, error) {
+	var list []place
+	for _, table := range b.joins() {
+		query := "SELECT message_id, chat_id FROM " + table
+		if len(in) > 0 {
+			query += " WHERE message_id IN (" + numbers(in) + ")"
+		}
+		deleted := table != "chat_message_join"
+		var message, c sqlitefs.Int
+		err := b.each(ctx, query, nil, func(scan func(...any) error) error {
+			err := scan(&message, &c)
+			list = append(list, place{message.Int, b.byChat[c.Int], deleted})
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	slices.SortFunc(list, func(a, c place) int {
+		return cmp.Or(cmp.Compare(a.message, c.message), no(a.in == 0, c.in == 0), no(a.deleted, c.deleted), cmp.Compare(a.in, c.in))
+	})
+	return slices.CompactFunc(list, func(a, c place) bool { return a.message == c.message }), nil
+}
+
+// no puts what is not before what is.
+func no(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return 1
+	}
+	return -1
+}
+
+// join tells the entries, which are in the order of their numbers, where they lie.
+func (s *shelf) join(places []place) {
+	i := 0
+	for j := range s.entries {
+		e := &s.entries[j]
+		for i < len(places) && places[i].message < e.id {
+			i++
+		}
+		if i < len(places) && places[i].message == e.id {
+			e.in, e.deleted = places[i].in, places[i].deleted
+		}
+	}
+}
+
+// count makes the list of conversations that have messages.
+func (s *shelf) count(b *book) {
+	all := slices.Clone(b.all)
+	kept := make([]bool, len(all)) // it has messages that were not deleted
+	for _, e := range s.entries {
+		c := &all[e.in]
+		c.Messages++
+		kept[e.in] = kept[e.in] || !e.deleted
+		if t := extract.CocoaNano(e.date); t.After(c.Last) {
+			c.Last = t
+		}
+	}
+	for i := range all {
+		all[i].Deleted = !kept[i]
+	}
+	s.list = slices.DeleteFunc(all, func(c chat.Conversation) bool { return c.Messages == 0 })
+	slices.SortStableFunc(s.list, func(a, c chat.Conversation) int {
+		return cmp.Or(no(a.Key == other, c.Key == other), c.Last.Compare(a.Last), strings.Compare(a.Key, c.Key))
+	})
+}
+
+// target is the SQL for the GUID of the message to which a reaction points: "p:0/GUID"
+// for a part, "bp:GUID" for a balloon.
+const target = "CASE WHEN r.associated_message_guid GLOB 'p:*/*' THEN substr(r.associated_message_guid, instr(r.associated_message_guid, '/') + 1)" +
+	" WHEN r.associated_message_guid GLOB 'bp:*' THEN substr(r.associated_message_guid, 4) ELSE r.associated_message_guid END"
+
+// visible is the SQL that tells what is a record: all but reactions to a message that
+// is there.
+func (b *book) visible(m string) string {
+	if !b.db.Has("message", "guid", "associated_message_guid", "associated_message_type") {
+		return "1"
+	}
+	sql := strings.ReplaceAll(target, "r.", m+".")
+	return "NOT (ifnull(" + m + ".associated_message_type, 0) BETWEEN 2000 AND 3999 AND EXISTS (SELECT 1 FROM message t WHERE t.guid = " + sql + "))"
+}
