@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -18,22 +19,22 @@ import (
 // columns of a message, in the order in which they are scanned.
 var columns = []string{"guid", "text", "attributedBody", "handle_id", "subject", "service", "date", "date_read", "date_delivered", "is_from_me", "error", "item_type",
 	"group_title", "group_action_type", "other_handle", "associated_message_guid", "associated_message_type", "balloon_bundle_id", "payload_data",
-	"expressive_send_style_id", "message_summary_info", "thread_originator_guid", "reply_to_guid", "date_edited", "date_retracted", "share_status", "share_direction",
-	"is_audio_message", "schedule_type", "schedule_state"}
+	"expressive_send_style_id", "message_summary_info", "thread_originator_guid", "date_edited", "date_retracted", "share_status", "share_direction",
+	"schedule_type", "schedule_state"}
 
 // raw is a row of message.
 type raw struct {
 	entry
-	guid, text, subject, service, title, target, balloon, effect, thread, reply                                                           sqlitefs.Text
-	body, payload, summary                                                                                                                sqlitefs.Blob
-	handle, date, read, delivered, mine, failure, item, action, other, kind, edited, retracted, share, toward, audio, schedule, scheduled sqlitefs.Int
+	guid, text, subject, service, title, target, balloon, effect, thread                                                           sqlitefs.Text
+	body, payload, summary                                                                                                         sqlitefs.Blob
+	handle, date, read, delivered, mine, failure, item, action, other, kind, edited, retracted, share, toward, schedule, scheduled sqlitefs.Int
 }
 
 func (r *raw) fields() []any {
 	return []any{&r.id, &r.guid, &r.text, &r.body, &r.handle, &r.subject, &r.service, &r.date, &r.read, &r.delivered, &r.mine, &r.failure, &r.item,
 		&r.title, &r.action, &r.other, &r.target, &r.kind, &r.balloon, &r.payload,
-		&r.effect, &r.summary, &r.thread, &r.reply, &r.edited, &r.retracted, &r.share, &r.toward,
-		&r.audio, &r.schedule, &r.scheduled}
+		&r.effect, &r.summary, &r.thread, &r.edited, &r.retracted, &r.share, &r.toward,
+		&r.schedule, &r.scheduled}
 }
 
 // key is the message's GUID, which is the same in every version of the phone.
@@ -57,12 +58,26 @@ type batch struct {
 	reactions map[string][]chat.Reaction // by the GUID of what they are about
 	quotes    map[string]string          // the beginning of what is answered, by GUID
 	problems  []*extract.Problem
+	slab      []raw // where rows lie
 }
 
 // loader reads batches.
 type loader struct {
 	*book
 	failures int
+	free     <-chan []raw // slabs that nobody uses any more
+}
+
+// slab makes room for n rows.
+func (l *loader) slab(n int) []raw {
+	select {
+	case s := <-l.free:
+		if cap(s) >= n {
+			return s[:n]
+		}
+	default:
+	}
+	return make([]raw, max(n, portion))[:n]
 }
 
 // maxFailures is how many portions may be broken before the whole store is.
@@ -93,9 +108,11 @@ func (l *loader) load(ctx context.Context, entries []entry) (*batch, error) {
 // rows reads rows into b, in the order of entries. When the database breaks among them,
 // halves are tried, down to the row that is broken.
 func (l *loader) rows(ctx context.Context, entries []entry, b *batch) error {
-	list, err := l.some(ctx, entries)
+	slab := l.slab(len(entries))
+	list, err := l.some(ctx, entries, slab)
 	switch {
 	case err == nil:
+		b.slab = slab
 		for i, r := range list {
 			if r == nil {
 				b.problems = append(b.problems, &extract.Problem{Kind: "messages", What: fmt.Sprintf("message in row %d", entries[i].id), Err: fmt.Errorf("%w: the row is not there", sqlitefs.ErrDamaged)})
@@ -116,27 +133,32 @@ func (l *loader) rows(ctx context.Context, entries []entry, b *batch) error {
 }
 
 // some reads rows; one that is not there is nil.
-func (l *loader) some(ctx context.Context, entries []entry) ([]*raw, error) {
+func (l *loader) some(ctx context.Context, entries []entry, rows []raw) ([]*raw, error) {
 	at := make(map[int64]int, len(entries))
 	ids := make([]int64, len(entries))
 	for i, e := range entries {
 		at[e.id], ids[i] = i, e.id
 	}
-	rows := make([]raw, len(entries))
+	where := "IN (" + numbers(ids) + ")"
+	// Rows that lie together, as most do, are cheaper to read one after the other.
+	if first, last := slices.Min(ids), slices.Max(ids); uint64(last-first) < uint64(len(ids)*5/4+8) {
+		where = fmt.Sprintf("BETWEEN %d AND %d", first, last)
+	}
 	list := make([]*raw, len(entries))
 	n := 0
-	err := l.each(ctx, "SELECT m.ROWID, "+l.db.List("message", "m", columns...)+" FROM message m WHERE m.ROWID IN ("+numbers(ids)+")", nil, func(scan func(...any) error) error {
+	query := "SELECT m.ROWID, " + l.db.List("message", "m", columns...) + " FROM message m WHERE m.ROWID " + where
+	err := l.each(ctx, query, nil, func(scan func(...any) error) error {
 		if n == len(rows) {
 			return nil
 		}
 		r := &rows[n]
-		n++
 		if err := scan(r.fields()...); err != nil {
 			return err
 		}
 		if i, ok := at[r.id]; ok {
 			r.entry = entries[i]
 			list[i] = r
+			n++
 		}
 		return nil
 	})
@@ -162,9 +184,18 @@ func (b *book) attachments(ctx context.Context, l *batch) error {
 	if !b.db.Has("message_attachment_join", "message_id", "attachment_id") || !b.db.Has("attachment") {
 		return nil
 	}
-	ids := make([]int64, len(l.rows))
-	for i, r := range l.rows {
-		ids[i] = r.id
+	have, err := b.haveFiles(ctx)
+	if err != nil {
+		return err
+	}
+	var ids []int64
+	for _, r := range l.rows {
+		if _, ok := slices.BinarySearch(have, r.id); ok {
+			ids = append(ids, r.id)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
 	}
 	l.files = map[int64][]attached{}
 	return b.each(ctx, "SELECT j.message_id, "+b.attachmentColumns()+
@@ -173,6 +204,22 @@ func (b *book) attachments(ctx context.Context, l *batch) error {
 		a, err := b.attachment(scan, &id)
 		l.files[id.Int] = append(l.files[id.Int], a)
 		return err
+	})
+}
+
+// haveFiles gives the numbers of the messages with attachments, sorted, once for a
+// source.
+func (b *book) haveFiles(ctx context.Context) ([]int64, error) {
+	return extract.Memo(b.src, "messages/have files", func() ([]int64, error) {
+		var list []int64
+		var id sqlitefs.Int
+		err := b.each(ctx, "SELECT DISTINCT message_id FROM message_attachment_join", nil, func(scan func(...any) error) error {
+			err := scan(&id)
+			list = append(list, id.Int)
+			return err
+		})
+		slices.Sort(list)
+		return list, err
 	})
 }
 

@@ -10,7 +10,7 @@ import (
 )
 
 // message makes one of a row. broken says why its text could not be read.
-func (b *book) message(l *batch, r *raw) (m *chat.Message, broken error) {
+func (b *book) message(l *batch, r *raw, d *typedstream.Decoder) (m *chat.Message, broken error) {
 	c := &b.all[r.in]
 	m = &chat.Message{Key: r.key(), Conversation: c.Key, In: c.Title, Deleted: r.deleted, Kind: chat.KindText, Time: extract.CocoaNano(r.date.Int), FromMe: r.mine.Bool(),
 		Service: r.service.String, Subject: r.subject.String, Failed: r.failure.Int != 0, Read: extract.CocoaNano(r.read.Int), Delivered: extract.CocoaNano(r.delivered.Int),
@@ -25,7 +25,7 @@ func (b *book) message(l *batch, r *raw) (m *chat.Message, broken error) {
 			m.From = c.People[0]
 		}
 	}
-	body, err := r.decode()
+	body, err := r.decode(d)
 	files := l.files[r.id]
 	m.Text = words(body.Text)
 	m.Marks = marks(body)
@@ -58,11 +58,11 @@ func note(m *chat.Message, format string, a ...any) {
 
 // decode reads what a message says. The column text counts where there is one; the body
 // then has the attributes. The string is never nil.
-func (r *raw) decode() (*typedstream.String, error) {
+func (r *raw) decode(d *typedstream.Decoder) (*typedstream.String, error) {
 	if len(r.body) == 0 {
 		return &typedstream.String{Text: r.text.String}, nil
 	}
-	s, err := typedstream.Decode(r.body)
+	s, err := d.Decode(r.body)
 	switch {
 	case err != nil && r.text.Valid:
 		return &typedstream.String{Text: r.text.String}, nil

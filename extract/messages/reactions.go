@@ -22,8 +22,9 @@ type pointer struct {
 
 // pointers are those of a store, in the order of their hashes.
 type pointers struct {
-	seed maphash.Seed
-	list []pointer
+	seed   maphash.Seed
+	list   []pointer
+	hidden []int64 // reactions to a message that is there, sorted: no records
 }
 
 // pointed reads all that points to a message, once for a source.
@@ -33,14 +34,18 @@ func (b *book) pointed(ctx context.Context) (*pointers, error) {
 		if !b.db.Has("message", "associated_message_guid", "associated_message_type") {
 			return p, nil
 		}
-		var id sqlitefs.Int
+		var id, shown sqlitefs.Int
 		var about sqlitefs.Text
-		err := b.each(ctx, "SELECT m.ROWID, m.associated_message_guid FROM message m WHERE m.associated_message_guid > ''", nil, func(scan func(...any) error) error {
-			err := scan(&id, &about)
+		err := b.each(ctx, "SELECT m.ROWID, m.associated_message_guid, "+b.visible("m")+" FROM message m WHERE m.associated_message_guid > ''", nil, func(scan func(...any) error) error {
+			err := scan(&id, &about, &shown)
 			guid, _ := pointsTo(about.String)
 			p.list = append(p.list, pointer{maphash.String(p.seed, guid), id.Int})
+			if !shown.Bool() {
+				p.hidden = append(p.hidden, id.Int)
+			}
 			return err
 		})
+		slices.Sort(p.hidden)
 		slices.SortFunc(p.list, func(a, c pointer) int { return cmp.Or(cmp.Compare(a.hash, c.hash), cmp.Compare(a.id, c.id)) })
 		return p, err
 	})

@@ -10,6 +10,7 @@ import (
 
 	"github.com/keepsake-backup/keepsake/extract"
 	"github.com/keepsake-backup/keepsake/extract/chat"
+	"github.com/keepsake-backup/keepsake/extract/typedstream"
 	"github.com/keepsake-backup/keepsake/internal/sqlitefs"
 )
 
@@ -163,10 +164,11 @@ type loaded struct {
 // the one before is given.
 func (b *book) emit(ctx context.Context, entries iter.Seq[entry], out extract.Emitter) error {
 	ctx, cancel := context.WithCancel(ctx)
-	batches := make(chan loaded)
+	batches, free := make(chan loaded), make(chan []raw, 2)
+	var decoder typedstream.Decoder
 	go func() {
 		defer close(batches)
-		l := &loader{book: b}
+		l := &loader{book: b, free: free}
 		give := func(chunk []entry) bool {
 			batch, err := l.load(ctx, chunk)
 			select {
@@ -200,20 +202,24 @@ func (b *book) emit(ctx context.Context, entries iter.Seq[entry], out extract.Em
 		if l.err != nil {
 			return l.err
 		}
-		if err := b.give(l.batch, out); err != nil {
+		if err := b.give(l.batch, &decoder, out); err != nil {
 			return err
+		}
+		select {
+		case free <- l.slab:
+		default:
 		}
 	}
 	return ctx.Err()
 }
 
 // give makes messages of a portion and emits them.
-func (b *book) give(l *batch, out extract.Emitter) error {
+func (b *book) give(l *batch, d *typedstream.Decoder, out extract.Emitter) error {
 	for _, p := range l.problems {
 		out.Report(p)
 	}
 	for _, r := range l.rows {
-		m, broken := b.message(l, r)
+		m, broken := b.message(l, r, d)
 		if broken != nil {
 			out.Report(&extract.Problem{Kind: "messages", What: "message " + m.Key, Err: broken})
 		}

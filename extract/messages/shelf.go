@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/keepsake-backup/keepsake/extract"
 	"github.com/keepsake-backup/keepsake/extract/chat"
 	"github.com/keepsake-backup/keepsake/internal/sqlitefs"
@@ -46,13 +48,16 @@ func nanoseconds(date int64) int64 {
 func (b *book) shelf(ctx context.Context) (*shelf, error) {
 	return extract.Memo(b.src, "messages/shelf", func() (*shelf, error) {
 		s := &shelf{}
-		if err := s.fill(ctx, b); err != nil {
+		var places []place
+		var p *pointers
+		g, ctx := errgroup.WithContext(ctx)
+		g.Go(func() error { return s.fill(ctx, b) })
+		g.Go(func() (err error) { places, err = b.places(ctx); return err })
+		g.Go(func() (err error) { p, err = b.pointed(ctx); return err })
+		if err := g.Wait(); err != nil {
 			return nil, err
 		}
-		places, err := b.places(ctx)
-		if err != nil {
-			return nil, err
-		}
+		s.hide(p.hidden)
 		s.join(places)
 		slices.SortFunc(s.entries, entry.compare)
 		s.count(b)
@@ -60,19 +65,28 @@ func (b *book) shelf(ctx context.Context) (*shelf, error) {
 	})
 }
 
-// fill reads the entries in the order of their numbers.
+// fill reads the entries, and puts them in the order of their numbers. Nothing but
+// number and date is asked for: SQLite then reads the index by date, where there is one,
+// instead of the table.
 func (s *shelf) fill(ctx context.Context, b *book) error {
-	var n, id, date sqlitefs.Int
-	if err := b.each(ctx, "SELECT count(*) FROM message", nil, func(scan func(...any) error) error { return scan(&n) }); err != nil {
-		return err
-	}
-	const most = 8 << 20 // what comes beyond makes room by itself
-	s.entries = make([]entry, 0, min(max(n.Int, 0), most))
-	query := "SELECT m.ROWID, " + b.db.Column("message", "m", "date") + " FROM message m WHERE " + b.visible("m") + " ORDER BY m.ROWID"
-	return b.each(ctx, query, nil, func(scan func(...any) error) error {
+	var id, date sqlitefs.Int
+	err := b.each(ctx, "SELECT m.ROWID, "+b.db.Column("message", "m", "date")+" FROM message m", nil, func(scan func(...any) error) error {
 		err := scan(&id, &date)
 		s.entries = append(s.entries, entry{id: id.Int, date: nanoseconds(date.Int)})
 		return err
+	})
+	slices.SortFunc(s.entries, func(a, c entry) int { return cmp.Compare(a.id, c.id) })
+	return err
+}
+
+// hide takes out the reactions, whose numbers are sorted.
+func (s *shelf) hide(numbers []int64) {
+	i := 0
+	s.entries = slices.DeleteFunc(s.entries, func(e entry) bool {
+		for i < len(numbers) && numbers[i] < e.id {
+			i++
+		}
+		return i < len(numbers) && numbers[i] == e.id
 	})
 }
 

@@ -56,18 +56,22 @@ const (
 // its text can be found there is no error: see String.Damaged. Errors wrap
 // ErrMalformed.
 func Decode(data []byte) (*String, error) {
-	r := &reader{data: string(data), strings: make([]string, 0, 16), objects: make([]any, 0, 24)}
-	err := r.start()
-	if err != nil {
-		if strings.Contains(r.data[:min(len(r.data), minStream+4)], signature) {
-			if s, ok := search(r.data); ok {
-				return &String{Text: valid(s), Damaged: true}, nil
+	s, _, err := decode(string(data))
+	return s, err
+}
+
+// decode also gives the object that has the text, of a stream that is whole.
+func decode(data string) (s *String, text *Object, err error) {
+	r := &reader{data: data, strings: make([]string, 0, 16), objects: make([]any, 0, 24)}
+	if err := r.start(); err != nil {
+		if strings.Contains(data[:min(len(data), minStream+4)], signature) {
+			if s, ok := search(data); ok {
+				return &String{Text: valid(s), Damaged: true}, nil, nil
 			}
 		}
-		return nil, err
+		return nil, nil, err
 	}
 	// The first string that ends is the text, even when what is around it never does.
-	var text *Object
 	r.ended = func(o *Object) {
 		if text == nil && o.Class.Is("NSString") {
 			text = o
@@ -77,20 +81,21 @@ func Decode(data []byte) (*String, error) {
 	if err == nil {
 		if root, ok := values[0].(*Object); ok && root != nil {
 			if s := attributed(root); s != nil {
-				return s, nil
+				if r.at < len(data) {
+					text = nil
+				}
+				return s, text, nil
 			}
 		}
 		err = r.fault("no attributed string")
 	}
-	if text != nil {
-		if s, ok := text.str(); ok {
-			return &String{Text: valid(s), Damaged: true}, nil
-		}
+	if t, ok := text.str(); ok {
+		return &String{Text: valid(t), Damaged: true}, nil, nil
 	}
-	if s, ok := search(r.data); ok {
-		return &String{Text: valid(s), Damaged: true}, nil
+	if t, ok := search(data); ok {
+		return &String{Text: valid(t), Damaged: true}, nil, nil
 	}
-	return nil, err
+	return nil, nil, err
 }
 
 // Text gives the text of Decode.
