@@ -107,7 +107,7 @@ func BenchmarkTwoHashes(b *testing.B) {
 
 func benchRepo(b *testing.B, o Options) *Repository {
 	b.Helper()
-	r, err := Init(b.Context(), nullStore{memory.New(), &sync.Map{}}, secret.NewRepositoryPassword(testPassword), InitOptions{Options: o, KDF: cheap})
+	r, err := Init(b.Context(), nullStore{memory.New(), &sync.Map{}}, secret.NewRepositoryPassword(testPassword), InitOptions{Options: withKDF(o, cheap)})
 	if err != nil {
 		b.Fatal(err)
 	}

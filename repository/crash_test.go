@@ -325,17 +325,17 @@ func TestInitKilled(t *testing.T) {
 		killed := fault.New(m)
 		killed.KillAfterChanges(n)
 		password := secret.NewRepositoryPassword(testPassword)
-		_, err := Init(t.Context(), killed, password, InitOptions{KDF: cheap})
+		_, err := Init(t.Context(), killed, password, InitOptions{Options: Options{KDF: cheap}})
 		if !killed.Killed() {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := Init(t.Context(), m, password, InitOptions{KDF: cheap}); !errors.Is(err, backend.ErrExist) {
+			if _, err := Init(t.Context(), m, password, InitOptions{Options: Options{KDF: cheap}}); !errors.Is(err, backend.ErrExist) {
 				t.Errorf("init over a repository: %v", err)
 			}
 			break
 		}
-		if _, err := Init(t.Context(), m, password, InitOptions{KDF: cheap}); err != nil {
+		if _, err := Init(t.Context(), m, password, InitOptions{Options: Options{KDF: cheap}}); err != nil {
 			t.Errorf("killed after change %d, init again: %v", n, err)
 		}
 		if _, err := openSmall(t.Context(), m, testPassword); err != nil {
@@ -345,7 +345,7 @@ func TestInitKilled(t *testing.T) {
 	m := newCrashBase(t).m
 	m.Put(backend.Handle{Type: backend.ConfigFile}, nil)
 	before := len(m.Handles())
-	if _, err := Init(t.Context(), m, secret.NewRepositoryPassword("x"), InitOptions{KDF: cheap}); !errors.Is(err, backend.ErrExist) {
+	if _, err := Init(t.Context(), m, secret.NewRepositoryPassword("x"), InitOptions{Options: Options{KDF: cheap}}); !errors.Is(err, backend.ErrExist) {
 		t.Errorf("init over what has lost its config: %v", err)
 	}
 	if after := len(m.Handles()); after != before {

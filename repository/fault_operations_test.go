@@ -45,7 +45,7 @@ var free = seal.Params{N: 2, R: 1, P: 1}
 
 func initTiny(t *testing.T, be backend.Backend) *Repository {
 	t.Helper()
-	r, err := Init(t.Context(), be, secret.NewRepositoryPassword(testPassword), InitOptions{KDF: free})
+	r, err := Init(t.Context(), be, secret.NewRepositoryPassword(testPassword), InitOptions{Options: Options{KDF: free}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +158,7 @@ func readVersions(ctx context.Context, b *tinyBase, r *Repository, read func(*Se
 
 var operations = []operation{
 	{name: "init", bare: func(ctx context.Context, be backend.Backend) error {
-		_, err := Init(ctx, be, secret.NewRepositoryPassword(testPassword), InitOptions{KDF: free})
+		_, err := Init(ctx, be, secret.NewRepositoryPassword(testPassword), InitOptions{Options: Options{KDF: free}})
 		return err
 	}},
 	{name: "open", bare: func(ctx context.Context, be backend.Backend) error {
@@ -264,7 +264,7 @@ var operations = []operation{
 	}},
 	{name: "copy from", run: func(ctx context.Context, _ *tinyBase, r *Repository) error {
 		m := memory.New()
-		to, err := Init(context.WithoutCancel(ctx), m, secret.NewRepositoryPassword(testPassword), InitOptions{KDF: free})
+		to, err := Init(context.WithoutCancel(ctx), m, secret.NewRepositoryPassword(testPassword), InitOptions{Options: Options{KDF: free}})
 		if err != nil {
 			return err
 		}

@@ -154,14 +154,14 @@ func (r *Repository) AddKey(ctx context.Context, password secret.RepositoryPassw
 	if len(ids) >= maxKeys {
 		return Key{}, fmt.Errorf("add key: there are %d, and restic tries no more than %d", len(ids), maxKeys)
 	}
-	return r.addKey(ctx, password, user, host, seal.Params{})
+	return r.addKey(ctx, password, user, host, r.o.KDF)
 }
 
-func (r *Repository) addKey(ctx context.Context, password secret.RepositoryPassword, user, host string, kdf seal.Params) (Key, error) {
+func (r *Repository) addKey(ctx context.Context, password secret.RepositoryPassword, user, host string, kdf KDF) (Key, error) {
 	if password.Reveal() == "" {
 		return Key{}, errors.New("add key: the password is empty")
 	}
-	if kdf == (seal.Params{}) {
+	if kdf == (KDF{}) {
 		kdf = seal.Calibrate(kdfTime, kdfMemory)
 	}
 	salt := make([]byte, saltLength)
@@ -214,10 +214,10 @@ func (r *Repository) RemoveKey(ctx context.Context, id format.ID) error {
 // ChangePassword replaces the key in use: the new one is added and proved before
 // the old one goes.
 func (r *Repository) ChangePassword(ctx context.Context, password secret.RepositoryPassword, user, host string) (Key, error) {
-	return r.changePassword(ctx, password, user, host, seal.Params{})
+	return r.changePassword(ctx, password, user, host, r.o.KDF)
 }
 
-func (r *Repository) changePassword(ctx context.Context, password secret.RepositoryPassword, user, host string, kdf seal.Params) (Key, error) {
+func (r *Repository) changePassword(ctx context.Context, password secret.RepositoryPassword, user, host string, kdf KDF) (Key, error) {
 	k, err := r.addKey(ctx, password, user, host, kdf)
 	if err != nil {
 		return Key{}, err

@@ -98,6 +98,9 @@ type Options struct {
 	LockHost string
 	// KeyHint is the beginning of the ID of the key to try first.
 	KeyHint string
+	// KDF is what keys cost that are made; the zero value is calibrated to half a
+	// second of this computer.
+	KDF KDF
 	// SkipVerify leaves out the decoding of what was encoded. For measurements.
 	SkipVerify bool
 }
@@ -134,6 +137,9 @@ type Repository struct {
 	decoders sync.Pool // *decoder
 }
 
+// KDF are the parameters of scrypt, by which a password opens a key.
+type KDF = seal.Params
+
 // InitOptions say how a new repository is to be.
 type InitOptions struct {
 	Options
@@ -142,8 +148,6 @@ type InitOptions struct {
 	Polynomial format.Polynomial
 	// Username and Hostname label the first key. The storage provider can read them.
 	Username, Hostname string
-	// KDF is what the key costs; the zero value is calibrated to half a second.
-	KDF seal.Params
 }
 
 // Init makes a repository where none is. If there is one, the error is

@@ -25,9 +25,14 @@ const testPassword = "correct horse"
 // cheap keeps tests quick: opening costs next to nothing.
 var cheap = seal.Params{N: 1 << 10, R: 8, P: 1}
 
+func withKDF(o Options, kdf KDF) Options {
+	o.KDF = kdf
+	return o
+}
+
 func initIn(t *testing.T, be backend.Backend, o Options) *Repository {
 	t.Helper()
-	r, err := Init(t.Context(), be, secret.NewRepositoryPassword(testPassword), InitOptions{Options: o, Username: "test", Hostname: "test", KDF: cheap})
+	r, err := Init(t.Context(), be, secret.NewRepositoryPassword(testPassword), InitOptions{Options: withKDF(o, cheap), Username: "test", Hostname: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}

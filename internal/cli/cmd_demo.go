@@ -237,7 +237,7 @@ func (d *demo) makeRepository(ctx context.Context, _ progress.Reporter) (string,
 	if err := be.Create(ctx); err != nil {
 		return "", errors.Join(err, be.Close())
 	}
-	d.repo, err = repository.Init(ctx, be, d.key, repository.InitOptions{})
+	d.repo, err = repository.Init(ctx, be, d.key, repository.InitOptions{Options: repository.Options{KDF: d.a.KDF}})
 	if err != nil {
 		return "", errors.Join(err, be.Close())
 	}

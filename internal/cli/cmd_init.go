@@ -94,7 +94,7 @@ func (a *app) initRepository(cmd *cobra.Command, o repository.InitOptions) (err 
 	if err != nil {
 		return err
 	}
-	if o.Options, err = a.repo.options(); err != nil {
+	if o.Options, err = a.repo.options(a); err != nil {
 		return err
 	}
 	// Nobody wants to make up a password for what cannot be.

@@ -266,7 +266,7 @@ changes from now on is stored once more. A config that is whole is left alone.`,
 			if err != nil {
 				return err
 			}
-			o, err := a.repo.options()
+			o, err := a.repo.options(a)
 			if err != nil {
 				return err
 			}

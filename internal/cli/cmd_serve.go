@@ -349,7 +349,7 @@ func (a *app) daemonOptions(f serveFlags, data string, at *net.TCPAddr) (daemon.
 		return daemon.Options{}, err
 	}
 	o := daemon.Options{Data: data, Key: key, Mux: mux, NoWiFi: f.noWiFi,
-		Access: place.Access{Getenv: a.Getenv}, Repository: repository.Options{Compression: compression}, Sheet: writeSheet, Free: freeOrUnknown,
+		Access: place.Access{Getenv: a.Getenv}, Repository: repository.Options{KDF: a.KDF, Compression: compression}, Sheet: writeSheet, Free: freeOrUnknown,
 		Hosts: f.hosts(), Plain: f.noTLS, HSTS: f.cert != "", TrustedProxies: proxies, MetricsOpen: f.metricsOpen,
 		AfterBackup: f.afterBackup, Version: version(), Limits: a.Limits,
 		Log: slog.New(slog.NewTextHandler(a.Stderr, &slog.HandlerOptions{Level: level}))}

@@ -19,7 +19,7 @@ func (a *app) openHome(ctx context.Context, where string, f *repositoryFlags) (*
 	if err != nil {
 		return nil, err
 	}
-	o, err := f.options()
+	o, err := f.options(a)
 	if err != nil {
 		return nil, err
 	}

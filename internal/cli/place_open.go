@@ -54,7 +54,7 @@ func (a *app) place(cmd *cobra.Command, f *repositoryFlags) (place.Place, reposi
 	if err != nil {
 		return place.Place{}, repository.Options{}, err
 	}
-	o, err := f.options()
+	o, err := f.options(a)
 	if err != nil {
 		return place.Place{}, o, err
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/keepsake-backup/keepsake/internal/progress"
 	"github.com/keepsake-backup/keepsake/mobilebackup2"
+	"github.com/keepsake-backup/keepsake/repository"
 )
 
 // Program is one run of keepsake. Zero fields are empty streams and an empty
@@ -24,14 +25,17 @@ type Program struct {
 	Getenv         func(string) string
 	// Limits are the patience with a phone that says nothing; tests have less.
 	Limits mobilebackup2.Limits
+	// KDF is what the keys of repositories cost that are made; tests have less.
+	KDF repository.KDF
 }
 
 // errInterrupted is the cause of a context that a signal ended.
 var errInterrupted = errors.New("interrupted")
 
-// Main runs the program of this process and returns its exit code. The first
+// Main runs the program of this process, changed as change says, and returns its exit
+// code. The first
 // signal asks it to stop, the second ends it at once.
-func Main() int {
+func Main(change ...func(*Program)) int {
 	if os.Getenv("GOGC") == "" {
 		// Most memory is large buffers that are used again and hold no pointers:
 		// looking for garbage often costs little and keeps the process small.
@@ -47,6 +51,9 @@ func Main() int {
 		cancel(errInterrupted)
 	}()
 	p := Program{Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv}
+	for _, c := range change {
+		c(&p)
+	}
 	return p.Run(ctx)
 }
 

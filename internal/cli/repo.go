@@ -104,8 +104,8 @@ func (f *repositoryFlags) needLocation(cmd *cobra.Command, a *app) (string, erro
 }
 
 // options are the flags in the words of the engine.
-func (f *repositoryFlags) options() (repository.Options, error) {
-	o := repository.Options{KeyHint: f.keyHint, PackSize: f.packSize << 20}
+func (f *repositoryFlags) options(a *app) (repository.Options, error) {
+	o := repository.Options{KDF: a.KDF, KeyHint: f.keyHint, PackSize: f.packSize << 20}
 	if f.compression != "" {
 		var err error
 		if o.Compression, err = repository.ParseCompression(f.compression); err != nil {

@@ -22,12 +22,16 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/keepsake-backup/keepsake/repository"
 	"github.com/keepsake-backup/keepsake/virtualphone"
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"keepsake": func() { os.Exit(Main()) }})
+	testscript.Main(m, map[string]func(){"keepsake": func() { os.Exit(Main(cheapKeys)) }})
 }
+
+// cheapKeys spares every command of a script half a second.
+func cheapKeys(p *Program) { p.KDF = repository.KDF{N: 1 << 10, R: 8, P: 1} }
 
 // TestScript runs testdata/script, one file for each topic. Besides the
 // commands of testscript there are

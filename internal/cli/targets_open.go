@@ -27,7 +27,7 @@ func (a *app) keeper(cmd *cobra.Command, f targetFlags) (*targets.Keeper, error)
 	if err != nil {
 		return nil, err
 	}
-	o, err := a.repo.options()
+	o, err := a.repo.options(a)
 	if err != nil {
 		return nil, err
 	}

@@ -6,14 +6,13 @@ import (
 	"github.com/keepsake-backup/keepsake/internal/secret"
 	"github.com/keepsake-backup/keepsake/repository"
 	"github.com/keepsake-backup/keepsake/repository/backend/memory"
-	"github.com/keepsake-backup/keepsake/repository/internal/seal"
 	"github.com/keepsake-backup/keepsake/repository/repositorytest"
 )
 
 // The engine finds what was filled in.
 func TestFillIndex(t *testing.T) {
 	be, password := memory.New(), secret.NewRepositoryPassword("measured")
-	r, err := repository.Init(t.Context(), be, password, repository.InitOptions{KDF: seal.Params{N: 1024, R: 8, P: 1}})
+	r, err := repository.Init(t.Context(), be, password, repository.InitOptions{Options: repository.Options{KDF: repository.KDF{N: 1024, R: 8, P: 1}}})
 	if err != nil {
 		t.Fatal(err)
 	}

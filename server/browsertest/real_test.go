@@ -18,6 +18,7 @@ import (
 
 	"github.com/keepsake-backup/keepsake/internal/daemon"
 	"github.com/keepsake-backup/keepsake/internal/secret"
+	"github.com/keepsake-backup/keepsake/repository"
 	"github.com/keepsake-backup/keepsake/repository/backend/location"
 	"github.com/keepsake-backup/keepsake/service"
 	"github.com/keepsake-backup/keepsake/usbmux"
@@ -51,7 +52,8 @@ func newRealHouse(t *testing.T, cfg virtualphone.Config) *realHouse {
 	// Passkeys belong to a name: an address has none.
 	h.base = fmt.Sprintf("http://localhost:%d", l.Addr().(*net.TCPAddr).Port)
 	h.Daemon, err = daemon.Open(t.Context(), daemon.Options{Data: filepath.Join(t.TempDir(), "service"), Mux: &usbmux.Client{Address: addr}, NoWiFi: true, Origins: []string{h.base}, Version: "v0.0.0",
-		Pace: service.Pace{Look: 200 * time.Millisecond, Unlock: 100 * time.Millisecond, Targets: 200 * time.Millisecond},
+		Repository: repository.Options{KDF: repository.KDF{N: 1 << 10, R: 8, P: 1}},
+		Pace:       service.Pace{Look: 200 * time.Millisecond, Unlock: 100 * time.Millisecond, Targets: 200 * time.Millisecond},
 		Sheet: func(w io.Writer, at location.Location, _ []daemon.SheetEntry, shown secret.RepositoryPassword) error {
 			_, err := fmt.Fprintf(w, "<!doctype html><html lang=en><style>b{color:green}</style><h1>Recovery sheet</h1><p>%s <b>%t</b>", at, !shown.IsZero())
 			return err

@@ -20,7 +20,6 @@ import (
 	"github.com/keepsake-backup/keepsake/internal/secret"
 	"github.com/keepsake-backup/keepsake/repository"
 	"github.com/keepsake-backup/keepsake/repository/backend"
-	"github.com/keepsake-backup/keepsake/repository/internal/seal"
 )
 
 // Password is that of repositories made by Init.
@@ -29,7 +28,7 @@ var Password = secret.NewRepositoryPassword("geheim")
 // Init makes a repository whose key costs little.
 func Init(t testing.TB, be backend.Backend) *repository.Repository {
 	t.Helper()
-	r, err := repository.Init(t.Context(), be, Password, repository.InitOptions{KDF: seal.Params{N: 2, R: 8, P: 1}})
+	r, err := repository.Init(t.Context(), be, Password, repository.InitOptions{Options: repository.Options{KDF: repository.KDF{N: 2, R: 8, P: 1}}})
 	if err != nil {
 		t.Fatal(err)
 	}
