@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -105,16 +106,18 @@ func BenchmarkFewer(b *testing.B) { benchmarkMany(b, many/10) }
 func benchmarkMany(b *testing.B, n int) {
 	fsys := largeStore(b, n)
 	for b.Loop() {
+		bareCPU := cpuTime(b)
 		bare := bareScan(b, fsys, n)
+		bareCPU = cpuTime(b) - bareCPU
 		resetPeak(b)
-		start := time.Now()
+		start, cpu := time.Now(), cpuTime(b)
 		src := &extract.Source{FS: fsys}
 		var out counter
 		problems := &extracttest.Collector{}
 		if err := export.Stream(b.Context(), messages.New(), src, extract.Query{}, "jsonl", &out, problems); err != nil {
 			b.Fatal(err)
 		}
-		took := time.Since(start)
+		took, cpu := time.Since(start), cpuTime(b)-cpu
 		if err := src.Close(); err != nil {
 			b.Fatal(err)
 		}
@@ -126,6 +129,8 @@ func benchmarkMany(b *testing.B, n int) {
 		b.ReportMetric(took.Seconds(), "s/read")
 		b.ReportMetric(bare.Seconds()/took.Seconds(), "speed/scan")
 		b.ReportMetric(peak(b), "MiB/peak")
+		b.ReportMetric(bareCPU.Seconds(), "cpu-s/scan")
+		b.ReportMetric(cpu.Seconds(), "cpu-s/read")
 		first := time.Now()
 		src = &extract.Source{FS: fsys}
 		if err := messages.New().Read(b.Context(), src, extract.Query{Newest: true, Limit: 50}, problems); err != nil {
@@ -181,6 +186,15 @@ func bareScan(b *testing.B, fsys fs.FS, n int) time.Duration {
 		b.Fatalf("%d rows: %v", count, err)
 	}
 	return time.Since(start)
+}
+
+// cpuTime is what this process has used of processors.
+func cpuTime(b *testing.B) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // resetPeak makes the kernel forget how much memory this process had at most.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"github.com/keepsake-backup/keepsake/extract"
 	"github.com/keepsake-backup/keepsake/extract/chat"
@@ -64,8 +65,8 @@ type batch struct {
 // loader reads batches.
 type loader struct {
 	*book
-	failures int
-	free     <-chan []raw // slabs that nobody uses any more
+	failures atomic.Int64
+	free     chan []raw // slabs that nobody uses any more
 }
 
 // slab makes room for n rows.
@@ -121,10 +122,10 @@ func (l *loader) rows(ctx context.Context, entries []entry, b *batch) error {
 			b.rows = append(b.rows, r)
 		}
 		return nil
-	case ctx.Err() != nil || l.failures >= maxFailures:
+	case ctx.Err() != nil || l.failures.Load() >= maxFailures:
 		return err
 	case len(entries) == 1:
-		l.failures++
+		l.failures.Add(1)
 		b.problems = append(b.problems, &extract.Problem{Kind: "messages", What: fmt.Sprintf("message in row %d", entries[0].id), Err: err})
 		return nil
 	}

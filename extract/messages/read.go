@@ -14,8 +14,11 @@ import (
 	"github.com/keepsake-backup/keepsake/internal/sqlitefs"
 )
 
-// portion is how many messages are read at once.
-const portion = 400
+// How many messages are read at once.
+const (
+	firstPortion = 50
+	portion      = 1000
+)
 
 // Read implements extract.Extractor. The order is that of the moments at which
 // messages were sent or came.
@@ -160,57 +163,72 @@ type loaded struct {
 	err error
 }
 
-// emit reads messages in portions and gives them to out, one portion being read while
-// the one before is given.
+// ahead is how many portions are read at once, before they are given.
+const ahead = 2
+
+// emit reads messages in portions and gives them to out, the next portions being read
+// while one is given.
 func (b *book) emit(ctx context.Context, entries iter.Seq[entry], out extract.Emitter) error {
 	ctx, cancel := context.WithCancel(ctx)
-	batches, free := make(chan loaded), make(chan []raw, 2)
-	var decoder typedstream.Decoder
+	l := &loader{book: b, free: make(chan []raw, ahead+1)}
+	// Each portion comes through a channel of its own, so that they stay in order.
+	portions := make(chan chan loaded, ahead-1)
 	go func() {
-		defer close(batches)
-		l := &loader{book: b, free: free}
-		give := func(chunk []entry) bool {
-			batch, err := l.load(ctx, chunk)
+		defer close(portions)
+		for chunk := range chunks(entries) {
+			one := make(chan loaded, 1)
 			select {
-			case batches <- loaded{batch, err}:
+			case portions <- one:
 			case <-ctx.Done():
-				return false
+				return
 			}
-			return err == nil
-		}
-		// The first ones come soon, for those who want one screen.
-		size := 50
-		var chunk []entry
-		for e := range entries {
-			if chunk = append(chunk, e); len(chunk) == size {
-				if !give(chunk) {
-					return
-				}
-				chunk, size = nil, portion
-			}
-		}
-		if len(chunk) > 0 {
-			give(chunk)
+			go func() {
+				batch, err := l.load(ctx, chunk)
+				one <- loaded{batch, err}
+			}()
 		}
 	}()
 	defer func() {
 		cancel()
-		for range batches { // until it has ended: it asks the database
+		for one := range portions { // until all have ended: they ask the database
+			<-one
 		}
 	}()
-	for l := range batches {
-		if l.err != nil {
-			return l.err
+	var d typedstream.Decoder
+	for one := range portions {
+		p := <-one
+		if p.err != nil {
+			return p.err
 		}
-		if err := b.give(l.batch, &decoder, out); err != nil {
+		if err := b.give(p.batch, &d, out); err != nil {
 			return err
 		}
 		select {
-		case free <- l.slab:
+		case l.free <- p.slab:
 		default:
 		}
 	}
 	return ctx.Err()
+}
+
+// chunks cuts entries into portions. The first one is small: it comes soon, for those
+// who want one screen.
+func chunks(entries iter.Seq[entry]) iter.Seq[[]entry] {
+	return func(yield func([]entry) bool) {
+		size := firstPortion
+		var chunk []entry
+		for e := range entries {
+			if chunk = append(chunk, e); len(chunk) == size {
+				if !yield(chunk) {
+					return
+				}
+				chunk, size = make([]entry, 0, portion), portion
+			}
+		}
+		if len(chunk) > 0 {
+			yield(chunk)
+		}
+	}
 }
 
 // give makes messages of a portion and emits them.

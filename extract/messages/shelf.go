@@ -5,6 +5,7 @@ import (
 	"context"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -114,15 +115,22 @@ func (b *book) joins() []string {
 func (b *book) places(ctx context.Context, in ...int64) ([]place, error) {
 	var list []place
 	for _, table := range b.joins() {
+		add := func(message, c int64) {
+			list = append(list, place{message, b.byChat[c], table != "chat_message_join"})
+		}
+		n := len(list)
+		if len(in) == 0 && b.packed(ctx, table, add) == nil {
+			continue
+		}
+		list = list[:n]
 		query := "SELECT message_id, chat_id FROM " + table
 		if len(in) > 0 {
 			query += " WHERE message_id IN (" + numbers(in) + ")"
 		}
-		deleted := table != "chat_message_join"
 		var message, c sqlitefs.Int
 		err := b.each(ctx, query, nil, func(scan func(...any) error) error {
 			err := scan(&message, &c)
-			list = append(list, place{message.Int, b.byChat[c.Int], deleted})
+			add(message.Int, c.Int)
 			return err
 		})
 		if err != nil {
@@ -133,6 +141,28 @@ func (b *book) places(ctx context.Context, in ...int64) ([]place, error) {
 		return cmp.Or(cmp.Compare(a.message, c.message), no(a.in == 0, c.in == 0), no(a.deleted, c.deleted), cmp.Compare(a.in, c.in))
 	})
 	return slices.CompactFunc(list, func(a, c place) bool { return a.message == c.message }), nil
+}
+
+// packed reads a join with one row for a chat, which takes a third of the time of one for
+// a message. It fails where a chat is larger than a cell may be.
+func (b *book) packed(ctx context.Context, table string, add func(message, c int64)) error {
+	var c sqlitefs.Int
+	var list sqlitefs.Text
+	return b.each(ctx, "SELECT chat_id, group_concat(message_id) FROM "+table+" GROUP BY chat_id", nil, func(scan func(...any) error) error {
+		if err := scan(&c, &list); err != nil {
+			return err
+		}
+		for s := range strings.SplitSeq(list.String, ",") {
+			id, err := strconv.ParseInt(s, 10, 64)
+			if err != nil && list.Valid {
+				return err
+			}
+			if list.Valid {
+				add(id, c.Int)
+			}
+		}
+		return nil
+	})
 }
 
 // no puts what is not before what is.

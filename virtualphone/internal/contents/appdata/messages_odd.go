@@ -10,6 +10,10 @@ import (
 // need a newer release.
 const oddMessages = 44
 
+// oddBody is the release whose phones have one message with a body that is cut short.
+// Those of the others can be read without a complaint.
+const oddBody = 16
+
 // oddities writes, over the three weeks before yesterday, one of everything
 // that readers stumble over (content-schemas.md 3 and 14).
 func (b *smsBook) oddities() {
@@ -49,7 +53,7 @@ func (b *smsBook) firstGroup() int {
 	return 0
 }
 
-// texts: classes, length forms, scripts, attributes, and a body cut short.
+// texts: classes, length forms, scripts, attributes, and in one release a body cut short.
 func (s *script) texts() {
 	s.b.add(s.in("Plain text with no text column"))
 	s.b.add(s.out(strings.Repeat("Two-byte length. ", 20)))
@@ -59,9 +63,11 @@ func (s *script) texts() {
 	m := s.out("")
 	m.body = encodeBody([]textRun{{"Some ", bold(false)}, {"bold", bold(true)}, {" words", bold(false)}}, true)
 	s.b.add(m)
-	m = s.in("")
-	m.body = m.body[:len(m.body)/2]
-	s.b.add(m) // undecodable: must be reported as such, not as empty
+	m = s.in("Nothing odd about this one")
+	if s.b.w.major == oddBody {
+		m.body = m.body[:60] // undecodable: must be reported as such, not as empty
+	}
+	s.b.add(m)
 	m = s.in("With a subject")
 	m.text, m.subject = "With a subject", "Saturday"
 	s.b.add(m)

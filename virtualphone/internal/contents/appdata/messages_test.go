@@ -86,8 +86,8 @@ func checkBodies(t *testing.T, dir string) (texts map[string]int) {
 	if err := rows.Err(); err != nil {
 		t.Fatal(err)
 	}
-	if undecodable != 1 {
-		t.Errorf("%d bodies do not decode, want the one cut short", undecodable)
+	if undecodable != 0 { // only phones with iOS 16 have one
+		t.Errorf("%d bodies do not decode", undecodable)
 	}
 	return texts
 }
