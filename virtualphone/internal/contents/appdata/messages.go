@@ -3,6 +3,8 @@ package appdata
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -85,22 +87,63 @@ func createMessages(ctx context.Context, w *world) error {
 	var b *smsBook
 	err = build(ctx, f, func(d *db) {
 		d.schema("sms.sql")
+		b = &smsBook{w: w, d: d, r: r, art: art, account: smsAccount(w)}
+		b.older()
 		for v, file := range []string{17: "sms_17.sql", 18: "sms_18.sql", 26: "sms_26.sql"} {
 			if file != "" && w.major >= v {
 				d.schema(file)
 			}
 		}
-		b = &smsBook{w: w, d: d, r: r, art: art, account: smsAccount(w)}
 		b.makeChats()
-		b.smallTalk(w.n.messages - oddMessages)
+		odd := oddMessages
+		if w.major < columnSince["date_edited"] {
+			odd -= editMessages
+		}
+		b.smallTalk(w.n.messages - odd)
 		b.oddities()
 		b.bookkeeping()
 		d.schema("sms_indexes.sql")
+		if w.major >= columnSince["thread_originator_guid"] {
+			d.schema("sms_indexes_14.sql")
+		}
 	})
 	if err != nil {
 		return err
 	}
 	return writeDrafts(w, b.chats[1])
+}
+
+// columnSince says with which release a column of message came (content-schemas.md 3).
+var columnSince = map[string]int{"thread_originator_guid": 14, "thread_originator_part": 14,
+	"date_edited": 16, "date_retracted": 16, "was_detonated": 16, "part_count": 16}
+
+// recoverableSince is the release with which deleted messages are kept for a while.
+const recoverableSince = 16
+
+// older takes out of the schema what the phone's release does not have yet.
+func (b *smsBook) older() {
+	for _, column := range slices.Sorted(maps.Keys(columnSince)) {
+		if b.w.major < columnSince[column] {
+			b.d.exec("ALTER TABLE message DROP COLUMN " + column)
+		}
+	}
+	if b.w.major < recoverableSince {
+		for _, table := range []string{"chat_recoverable_message_join", "unsynced_removed_recoverable_messages", "recoverable_message_part"} {
+			b.d.exec("DROP TABLE " + table)
+		}
+	}
+}
+
+// known leaves out the columns that the phone's release does not have.
+func (b *smsBook) known(row ...any) []any {
+	var list []any
+	for i := 0; i < len(row); i += 2 {
+		if name, ok := row[i].(string); ok && b.w.major < columnSince[name] {
+			continue
+		}
+		list = append(list, row[i], row[i+1])
+	}
+	return list
 }
 
 // smsAccount is the address that sends, as chat.account_login has it.
@@ -249,7 +292,7 @@ func (b *smsBook) add(m message) string {
 	if !m.unread && m.failure == 0 {
 		read, delivered = m.date.Add(40*time.Second), m.date.Add(time.Second)
 	}
-	b.d.insert("message", "ROWID", id, "guid", guid, "text", m.text, "attributedBody", orBlob(m.body), "handle_id", m.handle,
+	b.d.insert("message", b.known("ROWID", id, "guid", guid, "text", m.text, "attributedBody", orBlob(m.body), "handle_id", m.handle,
 		"subject", orNull(m.subject), "version", 10, "service", service, "account", b.account, "account_guid", guidOf(b.account),
 		"error", m.failure, "date", cocoaNano(m.date), "date_read", nanoOrZero(read), "date_delivered", nanoOrZero(delivered),
 		"is_delivered", flag(m.failure == 0), "is_finished", 1, "is_from_me", flag(m.fromMe), "is_read", flag(!m.fromMe && !m.unread),
@@ -259,7 +302,7 @@ func (b *smsBook) add(m message) string {
 		"associated_message_type", m.targetType, "associated_message_range_length", m.targetLen, "balloon_bundle_id", orNull(m.balloon),
 		"payload_data", orBlob(m.payload), "expressive_send_style_id", orNull(m.effect), "message_summary_info", orBlob(m.summary),
 		"destination_caller_id", b.w.me.phone(), "thread_originator_guid", orNull(m.thread), "thread_originator_part", orNull(m.threadPart),
-		"date_retracted", nanoOrZero(m.retracted), "date_edited", nanoOrZero(m.edited), "part_count", m.parts)
+		"date_retracted", nanoOrZero(m.retracted), "date_edited", nanoOrZero(m.edited), "part_count", m.parts)...)
 	if m.emoji != "" {
 		b.d.exec("UPDATE message SET associated_message_emoji=? WHERE ROWID=?", m.emoji, id)
 	}

@@ -10,6 +10,9 @@ import (
 // need a newer release.
 const oddMessages = 44
 
+// editMessages are those of them that were edited or taken back (iOS 16).
+const editMessages = 3
+
 // oddBody is the release whose phones have one message with a body that is cut short.
 // Those of the others can be read without a complaint.
 const oddBody = 16
@@ -21,7 +24,9 @@ func (b *smsBook) oddities() {
 	s := &script{b: b, next: func() time.Time { clock = clock.Add(10 * time.Hour); return clock }}
 	s.texts()
 	s.tapbacks()
-	s.editing()
+	if b.w.major >= columnSince["date_edited"] {
+		s.editing()
+	}
 	s.groupEvents()
 	s.attachments()
 	s.specials()
@@ -221,7 +226,9 @@ func (s *script) specials() {
 		b.add(m)
 	}
 	m = s.in("Deleted, but not for good")
-	m.recovered = m.date.Add(24 * time.Hour)
+	if b.w.major >= recoverableSince {
+		m.recovered = m.date.Add(24 * time.Hour)
+	}
 	b.add(m)
 	if b.w.major >= 18 {
 		m = s.in("Sent over RCS")

@@ -1,5 +1,4 @@
 CREATE INDEX message_idx_date ON message(date);
-CREATE INDEX message_idx_thread_originator_guid ON message(thread_originator_guid);
 CREATE INDEX message_idx_handle ON message(handle_id, date);
 CREATE INDEX message_idx_handle_id ON message(handle_id);
 CREATE INDEX message_idx_is_sent_is_from_me_error ON message(is_sent, is_from_me, error);

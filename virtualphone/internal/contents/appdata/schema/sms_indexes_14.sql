@@ -1,0 +1,1 @@
+CREATE INDEX message_idx_thread_originator_guid ON message(thread_originator_guid);
