@@ -17,6 +17,7 @@ const (
 	assetPrefix  = "asset/"
 	filePrefix   = "file/"
 	sharedPrefix = "shared/"
+	twinMark     = "#" // between a UUID that others have, too, and the asset's number
 	albumPrefix  = "album/"
 	smartPrefix  = "smart/"
 )
@@ -48,7 +49,7 @@ func (l *library) ask(ctx context.Context, q extract.Query) (asked, error) {
 		}
 		a.where, a.args = "a.Z_PK = ? AND coalesce("+l.db.Column(l.assets, "a", "ZUUID")+", '') = ''", []any{n}
 	case l.db.Has(l.assets, "ZUUID"):
-		a.where, a.args = "a.ZUUID = ?", []any{key}
+		a.where, a.args = l.named(key)
 	default:
 		return asked{none: true}, nil
 	}
@@ -62,6 +63,19 @@ func (l *library) ask(ctx context.Context, q extract.Query) (asked, error) {
 	a.where += " AND (" + in + ")"
 	a.album = album
 	return a, nil
+}
+
+// named is the condition to have a key that begins with a UUID.
+func (l *library) named(key string) (where string, args []any) {
+	if first, twin := l.twins[key]; twin {
+		return "a.ZUUID = ? AND a.Z_PK = ?", []any{key, first}
+	}
+	if uuid, number, marked := strings.Cut(key, twinMark); marked {
+		if _, twin := l.twins[uuid]; twin {
+			return "a.ZUUID = ? AND a.Z_PK = ?", []any{uuid, number}
+		}
+	}
+	return "a.ZUUID = ?", []any{key}
 }
 
 // within is the condition to be in a group; "" where there is no such group. album is

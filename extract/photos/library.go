@@ -24,6 +24,8 @@ type library struct {
 	words   join // additional attributes, keyword
 	faces   join // asset, person
 	alone   bool // only the table of assets is read
+	// twins are UUIDs that several assets have, with the number of the first of them.
+	twins map[string]int64
 }
 
 // join is a table that connects rows of two others; its zero value is none.
@@ -58,6 +60,11 @@ func openLibrary(ctx context.Context, src *extract.Source, s *store) (*library, 
 	if err := l.reach(ctx); err != nil {
 		return nil, err
 	}
+	// Where the table is damaged, reading it tells; its keys are as they are then.
+	l.twins, _ = extract.Memo(src, "photos/twins/"+s.prefix, func() (map[string]int64, error) { return l.findTwins(ctx) })
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
 	if s == cameraRoll {
 		l.albums = findJoin(db, albumTable, "ASSETS", "ALBUMS")
 	}
@@ -70,6 +77,43 @@ func openLibrary(ctx context.Context, src *extract.Source, s *store) (*library, 
 	}
 	return l, nil
 }
+
+// findTwins looks for UUIDs that are none. No phone is known to have any; libraries that
+// somebody put together may, and two photos of one key would be one. It is not looked for
+// where that would take long.
+func (l *library) findTwins(ctx context.Context) (map[string]int64, error) {
+	if !l.db.Has(l.assets, "ZUUID") {
+		return nil, nil
+	}
+	var quick sqlitefs.Int
+	if err := l.db.QueryRowContext(ctx, fmt.Sprintf(`SELECT EXISTS (SELECT 1 FROM pragma_index_list('%s') l, pragma_index_info(l.name) c WHERE c.seqno = 0 AND c.name = 'ZUUID')
+		OR (SELECT count(*) FROM (SELECT 1 FROM %s LIMIT %d)) < %d`, l.assets, l.assets, fewAssets, fewAssets)).Scan(&quick); err != nil || !quick.Bool() {
+		return nil, l.db.Err(ctx, err)
+	}
+	rows, err := l.db.QueryContext(ctx, fmt.Sprintf("SELECT a.ZUUID, min(a.Z_PK) FROM %s a WHERE a.ZUUID <> '' GROUP BY 1 HAVING count(*) > 1 LIMIT %d", l.assets, maxTwins))
+	if err != nil {
+		return nil, l.db.Err(ctx, err)
+	}
+	defer rows.Close()
+	var twins map[string]int64
+	for rows.Next() {
+		var uuid sqlitefs.Text
+		var pk sqlitefs.Int
+		if err := rows.Scan(&uuid, &pk); err != nil {
+			return nil, l.db.Err(ctx, err)
+		}
+		if twins == nil {
+			twins = map[string]int64{}
+		}
+		twins[uuid.String] = pk.Int
+	}
+	return twins, l.db.Err(ctx, rows.Err())
+}
+
+const (
+	maxTwins  = 100_000
+	fewAssets = 20_000 // so many are sorted at once; phones have an index
+)
 
 // attributeTables are those with more about an asset: its column for their number, and
 // their column for its.

@@ -235,6 +235,8 @@ func (l *library) photo(c *cells) *Photo {
 	}
 	if p.Key == "" {
 		p.Key = assetPrefix + strconv.FormatInt(p.pk, 10)
+	} else if first, twin := l.twins[p.Key]; twin && first != p.pk {
+		p.Key += twinMark + strconv.FormatInt(p.pk, 10)
 	}
 	p.Key = l.store.prefix + p.Key
 	// content-schemas.md 2.1: ZADJUSTMENTSSTATE has 2 and 3 for edited, the column

@@ -149,6 +149,7 @@ func TestRead_unknownKinds(t *testing.T) {
 		asset(1, "'DCIM/100APPLE'", "'IMG_0001.MOV'", "NULL", 0, 6e8), asset(2, "'DCIM/100APPLE'", "'NOTE.M4A'", "NULL", 0, 6e8+1),
 		asset(3, "'DCIM/100APPLE'", "'IMG_0003.HEIC'", "NULL", 0, 6e8+2), asset(4, "'DCIM/100APPLE'", "'IMG_0004.JPG'", "NULL", 0, 6e8+3), asset(5, "'DCIM/100APPLE'", "'IMG_0004.MOV'", "NULL", 100, 6e8+4),
 		asset(6, "'DCIM/100APPLE'", "'IMG_0006.JPG'", "NULL", 0, 6e8+5), asset(9223372036854775807, "'DCIM/100APPLE'", "'IMG_0007.HEIC'", "NULL", 2, 6e8+6),
+		asset(8, "'DCIM/100APPLE'", "'IMG_0009.PNG'", "NULL", 10, 6e8+7), {"UPDATE ZASSET SET ZUUID = 'U-6' WHERE Z_PK = 8"}, // the key of another
 		{"UPDATE ZASSET SET ZKIND = NULL WHERE Z_PK = 1", "UPDATE ZASSET SET ZKIND = 3 WHERE Z_PK = 2"},
 	}
 	files := []string{"DCIM/100APPLE/IMG_0001.MOV", "DCIM/100APPLE/NOTE.M4A", "DCIM/100APPLE/IMG_0003.HEIC", "DCIM/100APPLE/IMG_0003.MOV", "DCIM/100APPLE/IMG_0003.mp4", "DCIM/100APPLE/IMG_0003.AAE",
@@ -165,10 +166,13 @@ func TestRead_unknownKinds(t *testing.T) {
 		got = append(got, line)
 	}
 	want := []string{"photos video IMG_0001.MOV", "photos file NOTE.M4A", "photos photo IMG_0003.HEIC IMG_0003.MOV IMG_0003.AAE", "photos photo IMG_0004.JPG", "photos video IMG_0004.MOV",
-		"photos photo IMG_0006.JPG IMG_0006.DNG", "photos photo IMG_0007.HEIC", "files video IMG_0003.mp4 IMG_0003.AAE", "files photo IMG_0006.NEF", "files video IMG_0007.m4v", "files photo top.JPG", "files file scan.pdf",
+		"photos photo IMG_0006.JPG IMG_0006.DNG", "photos photo IMG_0007.HEIC", "photos photo", "files video IMG_0003.mp4 IMG_0003.AAE", "files photo IMG_0006.NEF", "files video IMG_0007.m4v", "files photo top.JPG", "files file scan.pdf",
 		"files file LOST.AAE", "files photo IMG_0008.PNG IMG_O0008.AAE"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	if twins := append(read(t, src, extract.Query{Key: "U-6"}), read(t, src, extract.Query{Key: "U-6#8"})...); len(twins) != 2 || twins[0].Name != "IMG_0006.JPG" || twins[1].Name != "IMG_0009.PNG" {
+		t.Errorf("photos of one UUID: %+v", twins)
 	}
 	if p := read(t, src, extract.Query{Key: "U-2"})[0]; p.KindCode != 3 || p.Row()[2] == "" {
 		t.Errorf("%+v", p)
