@@ -42,6 +42,7 @@ type contentDone struct {
 //
 //	content [-profile FILE] SOURCE jsonl KIND      JSON Lines into nothing
 //	content [-profile FILE] SOURCE read KIND       the records alone
+//	content [-profile FILE] SOURCE newest KIND     the newest 200 records
 //	content [-profile FILE] SOURCE scan            the rows of messages alone
 //	content [-profile FILE] SOURCE bundle FILE     all contacts into one file
 //	content [-profile FILE] SOURCE index DIR KIND  an index
@@ -149,6 +150,8 @@ func (d *contentDone) with(ctx context.Context, src *extract.Source, job string,
 		return err
 	case "read":
 		return reader.Read(ctx, src, extract.Query{}, &recordCounter{each: func(extract.Record) error { d.Rows++; return nil }})
+	case "newest":
+		return reader.Read(ctx, src, extract.Query{Newest: true, Limit: 200}, &recordCounter{each: func(extract.Record) error { d.Rows++; return nil }})
 	case "texts":
 		return d.texts(ctx, src, reader, args[0])
 	case "index":
