@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"strings"
 
 	"github.com/keepsake-backup/keepsake/extract"
 	"github.com/keepsake-backup/keepsake/extract/outtree"
@@ -22,7 +23,11 @@ func (*Reader) Formats() []extract.Format {
 
 // Export implements extract.Exporter.
 func (r *Reader) Export(ctx context.Context, src *extract.Source, o extract.ExportOptions, out *outtree.Tree, rep extract.Reporter) error {
-	return r.Read(ctx, src, o.Query, &writer{ctx, src, out, rep})
+	w := &writer{ctx: ctx, src: src, out: out, Reporter: rep}
+	if err := r.Read(ctx, src, o.Query, w); err != nil {
+		return err
+	}
+	return w.notHere(o.Query)
 }
 
 // writer puts recordings into a tree as they are read.
@@ -31,6 +36,24 @@ type writer struct {
 	src *extract.Source
 	out *outtree.Tree
 	extract.Reporter
+	absent bytes.Buffer // lines about recordings without a file
+	gone   int
+}
+
+// notHere writes the list of recordings of which there is no file, if there are any.
+func (w *writer) notHere(q extract.Query) error {
+	if w.gone == 0 {
+		return nil
+	}
+	text := fmt.Sprintf("Recordings that were not in the backup: %d\n\n%s", w.gone, w.absent.Bytes())
+	sum := sha256.Sum256([]byte(text))
+	f := outtree.File{Path: []string{"Voice Memos", "Not in this backup.txt"}, Key: strings.Join([]string{"voice-memos/absent", q.Group, q.Key}, "/"), Stamp: hex.EncodeToString(sum[:8]),
+		ModTime: w.src.Device.Time, Document: true}
+	_, err := w.out.Put(w.ctx, f, func(out io.Writer) error {
+		_, err := io.WriteString(out, text)
+		return err
+	})
+	return err
 }
 
 // Emit implements extract.Emitter.
@@ -42,6 +65,11 @@ func (w *writer) Emit(r extract.Record) error {
 		if err := w.original(m, m.File, "audio", append(folder, name+path.Ext(m.base))); err != nil {
 			return err
 		}
+	}
+	if m.Availability == InCloud || m.Availability == Missing {
+		w.gone++
+		why := map[string]string{InCloud: "in iCloud, not in this backup", Missing: "the phone names a file that is not in this backup"}[m.Availability]
+		fmt.Fprintf(&w.absent, "%s\t%s\t%s\n", m.Title, extract.FormatTime(m.Recorded), why)
 	}
 	if m.Availability == Parts {
 		for _, p := range m.Parts {

@@ -165,6 +165,16 @@ func taken(t *testing.T, x *voicememos.Reader, src *extract.Source, memos map[st
 	if last.Written != 0 {
 		t.Errorf("the second run wrote %d files", last.Written)
 	}
+	gone := 0
+	for _, m := range memos {
+		if m.Availability == voicememos.InCloud {
+			gone++
+		}
+	}
+	list, err := os.ReadFile(filepath.Join(dir, "Voice Memos", "Not in this backup.txt"))
+	if lines := strings.Count(string(list), "\tin iCloud, not in this backup\n"); err != nil || lines != gone || gone == 0 {
+		t.Errorf("%d lines about %d recordings: %v", lines, gone, err)
+	}
 	deleted := 0
 	for _, m := range memos {
 		if m.File == "" {
