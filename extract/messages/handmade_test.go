@@ -54,12 +54,20 @@ INSERT INTO message_attachment_join VALUES (17,1),(17,2),(17,3);`
 
 func made(t *testing.T) fstest.MapFS {
 	t.Helper()
+	fsys := database(t, handmade)
+	fsys["MediaDomain/Library/SMS/Attachments/aa/01/G/a.jpg"] = &fstest.MapFile{Data: []byte("jpeg")}
+	return fsys
+}
+
+// database is a source with the store that SQL makes.
+func database(t *testing.T, statements string) fstest.MapFS {
+	t.Helper()
 	name := filepath.Join(t.TempDir(), "sms.db")
 	db, err := sql.Open("sqlite", name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := db.Exec(handmade); err != nil {
+	if _, err := db.Exec(statements); err != nil {
 		t.Fatal(err)
 	}
 	if err := db.Close(); err != nil {
@@ -69,7 +77,7 @@ func made(t *testing.T) fstest.MapFS {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return fstest.MapFS{smsDB: {Data: data, Mode: 0o600}, "MediaDomain/Library/SMS/Attachments/aa/01/G/a.jpg": {Data: []byte("jpeg")}}
+	return fstest.MapFS{smsDB: {Data: data, Mode: 0o600}}
 }
 
 func TestHandmade(t *testing.T) {

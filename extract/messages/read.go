@@ -86,7 +86,7 @@ func (b *book) ordered(ctx context.Context) bool {
 		err := b.each(ctx, "SELECT (SELECT min(date) FROM message), (SELECT max(date) FROM message), (SELECT typeof(max(date)) FROM message), EXISTS (SELECT 1 FROM message WHERE date IS NULL)", nil, func(scan func(...any) error) error {
 			return scan(&least, &most, &kind, &none)
 		})
-		return kind.String == "integer" && none.Int == 0 && (least.Int >= asSeconds || least.Int >= 0 && most.Int < asSeconds), err
+		return kind.String == "integer" && none.Int == 0 && (least.Int >= asSeconds || least.Int >= 0 && most.Int < noDate), err
 	})
 	return ok && err == nil // with an error the long way is taken, which meets it again
 }

@@ -33,16 +33,22 @@ type shelf struct {
 	list    []chat.Conversation // those that have messages, the newest first
 }
 
-// asSeconds is the size from which a date counts nanoseconds (extract.CocoaNano).
-const asSeconds = 1 << 36
+// Dates below asSeconds count seconds (extract.CocoaNano); from noDate on they are none.
+const (
+	asSeconds = 1 << 36
+	noDate    = 60_000_000_000
+)
 
-// nanoseconds makes one unit of the two in which dates are written.
+// nanoseconds makes one unit of the two in which dates are written; 0 is no date.
 func nanoseconds(date int64) int64 {
-	if date <= -asSeconds || date >= asSeconds {
+	switch {
+	case extract.CocoaNano(date).IsZero():
+		return 0
+	case date <= -asSeconds || date >= asSeconds:
 		return date
 	}
 	const most = math.MaxInt64 / 1_000_000_000
-	return max(min(date, most), -most) * 1_000_000_000
+	return min(date, most) * 1_000_000_000
 }
 
 // shelf makes it, once for a source.
