@@ -48,7 +48,8 @@ const (
 	other = "other"
 )
 
-// Reader reads messages. It implements extract.Exporter and chat.Store.
+// Reader reads messages. It implements extract.Exporter, extract.Filer and
+// chat.Store.
 type Reader struct{}
 
 // New makes a reader.
