@@ -3,7 +3,6 @@ package contacts_test
 import (
 	"bytes"
 	"database/sql"
-	"fmt"
 	"image"
 	"image/color"
 	"image/jpeg"
@@ -14,6 +13,8 @@ import (
 	"testing/fstest"
 
 	_ "modernc.org/sqlite" // as database/sql's driver
+
+	"github.com/keepsake-backup/keepsake/internal/bench/corpus"
 )
 
 // The tables of content-schemas.md, Appendix A, without what no reader needs.
@@ -107,15 +108,8 @@ func square(t testing.TB, side int, c color.Color) []byte {
 func many(t testing.TB, n int) fs.FS {
 	return phone(database(t, schema, func(s script) {
 		s.exec(`INSERT INTO ABStore (ROWID, Name, Type, guid) VALUES (0, NULL, 0, 'S')`)
-		s.exec(`INSERT INTO ABMultiValueLabel (rowid, value) VALUES (1, '_$!<Mobile>!$_'), (2, '_$!<Home>!$_'), (3, 'Allotment')`)
-		s.exec(`INSERT INTO ABMultiValueEntryKey (rowid, value) VALUES (1, 'Street'), (2, 'City'), (3, 'ZIP'), (4, 'Country'), (5, 'CountryCode')`)
-		for i := 1; i <= n; i++ {
-			s.exec(`INSERT INTO ABPerson (ROWID, First, Last, Organization, Note, Kind, Birthday, StoreID, CreationDate, ModificationDate, guid) VALUES (?,?,?,?,?,0,?,0,?,?,?)`,
-				i, fmt.Sprintf("Given%d", i*7919%n), fmt.Sprintf("Family%d", i*104729%n), "Works", "Met at the harbour, a long time ago.", "-207748800.0", 600000000+i, 700000000+i,
-				fmt.Sprintf("%08X-0000-4000-8000-000000000000", i))
-			s.exec(`INSERT INTO ABMultiValue (UID, record_id, property, identifier, label, value) VALUES (?,?,3,0,1,?), (?,?,3,1,2,?), (?,?,4,0,2,?), (?,?,4,1,3,?), (?,?,5,0,2,NULL)`,
-				5*i, i, fmt.Sprintf("+1 (202) 5%02d-%04d", i/10000, i%10000), 5*i+1, i, fmt.Sprintf("+4420%08d", i), 5*i+2, i, fmt.Sprintf("p%d@example.com", i), 5*i+3, i, fmt.Sprintf("p%d@example.org", i), 5*i+4, i)
-			s.exec(`INSERT INTO ABMultiValueEntry (parent_id, key, value) VALUES (?1,1,'1 Mill Lane'), (?1,2,'Springvale'), (?1,3,'90099'), (?1,4,'United States'), (?1,5,'us')`, 5*i+4)
+		if err := corpus.People(0, n, func(q string, args ...any) error { _, err := s.tx.Exec(q, args...); return err }); err != nil {
+			s.t.Fatal(err)
 		}
 	}), nil)
 }
