@@ -10,7 +10,7 @@ import (
 // Files makes the files that a new phone of cfg (Dir, Seed, Profile, IOS, DeviceName)
 // has, without the phone: cfg.Dir/fs/<Domain>/… and cfg.Dir/media, the bytes that
 // [Start] makes. With only it makes nothing but the kinds that it names: "photos",
-// "messages", "whatsapp", "contacts", "notes", "calendar", "safari", "calls",
+// "media", "messages", "whatsapp", "contacts", "notes", "calendar", "safari", "calls",
 // "reminders", "voice memos" and "voicemail". For those who read contents; it takes
 // less than half of the time.
 func Files(ctx context.Context, cfg Config, only ...string) error {

@@ -33,7 +33,7 @@ const libraryDB = "iTunes_Control/iTunes/MediaLibrary.sqlitedb"
 func media(t *testing.T, ios string) fs.FS {
 	t.Helper()
 	dir := t.TempDir()
-	if err := virtualphone.Files(t.Context(), virtualphone.Config{Dir: dir, IOS: ios, Profile: "tiny", Seed: 7, DeviceName: "Test iPhone"}); err != nil {
+	if err := virtualphone.Files(t.Context(), virtualphone.Config{Dir: dir, IOS: ios, Profile: "tiny", Seed: 7, DeviceName: "Test iPhone"}, "media"); err != nil {
 		t.Fatal(err)
 	}
 	return os.DirFS(filepath.Join(dir, "media"))

@@ -24,8 +24,8 @@ type Options struct {
 	IOS        string    // version such as "17.3", 13 or newer; "" means "18.6"
 	Now        time.Time // the phone's present, to the second; zero means the noon of 1 June 2026, UTC
 	DeviceName string    // "" means "iPhone"
-	// Only makes nothing but what it names: "photos", and the stores of package appdata
-	// by their names. Their files are those of a whole phone. Empty makes everything.
+	// Only makes nothing but what it names: "photos", "media", and the stores of package
+	// appdata by their names. Their files are those of a whole phone. Empty makes everything.
 	Only []string
 }
 
@@ -118,9 +118,11 @@ func Generate(ctx context.Context, dir string, o Options) error {
 // alone.
 func (t *tree) part(only []string, s state, p plan, r release) error {
 	only = slices.Clone(only)
-	if i := slices.Index(only, "photos"); i >= 0 {
-		only = slices.Delete(only, i, i+1)
-		t.photos(p, r)
+	for name, create := range map[string]func(){"photos": func() { t.photos(p, r) }, "media": func() { t.mediaFiles(p) }} {
+		if i := slices.Index(only, name); i >= 0 {
+			only = slices.Delete(only, i, i+1)
+			create()
+		}
 	}
 	if t.err == nil && len(only) > 0 {
 		t.err = createRecords(t.ctx, t.dir, s, p.scale, only)

@@ -15,7 +15,7 @@ func TestGenerate_only(t *testing.T) {
 	if err := Generate(t.Context(), whole, o); err != nil {
 		t.Fatal(err)
 	}
-	o.Only = []string{"safari", "photos", "voice memos"}
+	o.Only = []string{"safari", "photos", "voice memos", "media"}
 	if err := Generate(t.Context(), part, o); err != nil {
 		t.Fatal(err)
 	}
