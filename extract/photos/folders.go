@@ -146,12 +146,20 @@ func rawNames(still string) []string {
 // where there is such a file beside another picture, which is seldom.
 func (f *folders) owned(ctx context.Context, l *library, at string) bool {
 	if f.own == nil {
-		f.own = map[string]bool{}
-		where := " WHERE lower(substr(a.ZFILENAME, -4)) IN ('.mov', '.mp4'"
-		for _, ending := range raws {
-			where += ", '" + ending + "'"
-		}
-		if err := l.eachPath(ctx, where+")", func(dir, name string, _ bool) { f.own[path.Join(dir, name)] = true }); err != nil {
+		var err error
+		f.own, err = extract.Memo(f.src, "photos/own/"+l.store.prefix, func() (map[string]bool, error) {
+			own := map[string]bool{}
+			where := " WHERE lower(substr(a.ZFILENAME, -4)) IN ('.mov', '.mp4'"
+			for _, ending := range raws {
+				where += ", '" + ending + "'"
+			}
+			err := l.eachPath(ctx, where+")", func(dir, name string, _ bool) { own[path.Join(dir, name)] = true })
+			return own, err
+		})
+		if err != nil {
+			if f.own == nil {
+				f.own = map[string]bool{}
+			}
 			f.rep.Report(&extract.Problem{What: "films and raw files in " + l.store.db, Err: err})
 		}
 	}

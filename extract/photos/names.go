@@ -120,6 +120,9 @@ func sameEnding(a, b string) bool {
 // when is the time by which a photo is filed, in the zone of its place or of the owner.
 func (p *Photo) when(local *time.Location) time.Time {
 	at := p.Taken
+	if at.IsZero() { // the camera's own text is in the time of the place
+		at, _ = time.ParseInLocation("2006:01:02 15:04:05", p.CameraTime, local)
+	}
 	for _, t := range []time.Time{p.Added, p.Modified} {
 		if at.IsZero() {
 			at = t

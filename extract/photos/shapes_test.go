@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/keepsake-backup/keepsake/extract"
 	"github.com/keepsake-backup/keepsake/extract/extracttest"
@@ -198,5 +199,26 @@ func TestExport_notHere(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(dir, "Photos", "Not in this backup.txt"))
 	if want := "Originals that were not in the backup: 2\n\none night.HEIC\t2020-01-06 10:40\tin iCloud, not in this backup (but a small picture)\nthree.MOV\t\tin a shared album, not in this backup\n"; err != nil || string(text) != want {
 		t.Errorf("%q, want %q, %v", text, want, err)
+	}
+}
+
+// A photo is filed by the first moment that is known of it.
+func TestPhoto_when(t *testing.T) {
+	zone := time.FixedZone("", 7200)
+	taken, added := time.Date(2024, 12, 31, 23, 30, 0, 0, time.UTC), time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		photo Photo
+		want  string
+	}{
+		{Photo{Taken: taken, CameraTime: "2020:01:01 00:00:00", Added: added}, "2025-01-01 01:30"},
+		{Photo{Taken: taken.In(time.FixedZone("", -3600)), zoned: true}, "2024-12-31 22:30"},
+		{Photo{CameraTime: "2020:01:01 00:10:00", Added: added}, "2020-01-01 00:10"},
+		{Photo{CameraTime: "0000:00:00 00:00:00", Added: added}, "2026-01-01 02:00"},
+		{Photo{CameraTime: "yesterday", Modified: added}, "2026-01-01 02:00"},
+		{Photo{}, "0001-01-01 00:00"},
+	} {
+		if got := c.photo.when(zone).Format("2006-01-02 15:04"); got != c.want {
+			t.Errorf("%+v is of %s, want %s", c.photo, got, c.want)
+		}
 	}
 }
