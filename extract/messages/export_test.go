@@ -1,4 +1,6 @@
 package messages
 
+import "slices"
+
 // BareColumns are those that a message is read from.
-var BareColumns = columns
+var BareColumns = slices.Concat(often, seldom)

@@ -34,6 +34,9 @@ type wording struct {
 // history reads earlier wordings, and which parts were taken back: a message all of
 // which was is of the kind unsent. What is no property list is left alone.
 func (b *book) history(r *raw, m *chat.Message) {
+	if len(r.summary) == 0 && m.Unsent.IsZero() {
+		return
+	}
 	var s summary
 	if len(r.summary) > 0 && len(r.summary) <= maxSummary {
 		if err := plist.Unmarshal(r.summary, &s); err != nil {

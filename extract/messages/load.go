@@ -17,25 +17,62 @@ import (
 	"github.com/keepsake-backup/keepsake/internal/sqlitefs"
 )
 
-// columns of a message, in the order in which they are scanned.
-var columns = []string{"guid", "text", "attributedBody", "handle_id", "subject", "service", "date", "date_read", "date_delivered", "is_from_me", "error", "item_type",
-	"group_title", "group_action_type", "other_handle", "associated_message_guid", "associated_message_type", "balloon_bundle_id", "payload_data",
-	"expressive_send_style_id", "message_summary_info", "thread_originator_guid", "date_edited", "date_retracted", "share_status", "share_direction",
-	"schedule_type", "schedule_state"}
+// A message is read from the columns that most have something in, and of those few that
+// have something else, from the others: each column of a row takes as long as its share
+// in JSON.
+var (
+	often  = []string{"guid", "text", "attributedBody", "handle_id", "service", "date", "date_read", "date_delivered", "is_from_me", "message_summary_info"}
+	seldom = []string{"subject", "group_title", "associated_message_guid", "balloon_bundle_id", "payload_data", "expressive_send_style_id", "thread_originator_guid",
+		"error", "item_type", "group_action_type", "other_handle", "associated_message_type", "date_edited", "date_retracted", "share_status", "share_direction",
+		"schedule_type", "schedule_state"}
+	// Of those the first ones are texts.
+	seldomTexts = 7
+)
 
 // raw is a row of message.
 type raw struct {
 	entry
-	guid, text, subject, service, title, target, balloon, effect, thread                                                           sqlitefs.Text
-	body, payload, summary                                                                                                         sqlitefs.Blob
-	handle, date, read, delivered, mine, failure, item, action, other, kind, edited, retracted, share, toward, schedule, scheduled sqlitefs.Int
+	guid, text, service                 sqlitefs.Text
+	body, summary                       sqlitefs.Blob
+	handle, date, read, delivered, mine sqlitefs.Int
+	*rare                               // of those that have something in it, else nothing
 }
 
-func (r *raw) fields() []any {
-	return []any{&r.id, &r.guid, &r.text, &r.body, &r.handle, &r.subject, &r.service, &r.date, &r.read, &r.delivered, &r.mine, &r.failure, &r.item,
-		&r.title, &r.action, &r.other, &r.target, &r.kind, &r.balloon, &r.payload,
-		&r.effect, &r.summary, &r.thread, &r.edited, &r.retracted, &r.share, &r.toward,
-		&r.schedule, &r.scheduled}
+// rare has the columns that seldom have something in them.
+type rare struct {
+	subject, title, target, balloon, effect, thread                                           sqlitefs.Text
+	payload                                                                                   sqlitefs.Blob
+	failure, item, action, other, kind, edited, retracted, share, toward, schedule, scheduled sqlitefs.Int
+}
+
+// plain is what messages have that have nothing seldom.
+var plain = &rare{}
+
+func (r *raw) fields(rare *sqlitefs.Int) []any {
+	return []any{&r.id, &r.guid, &r.text, &r.body, &r.handle, &r.service, &r.date, &r.read, &r.delivered, &r.mine, &r.summary, rare}
+}
+
+func (r *rare) fields(id *int64) []any {
+	return []any{id, &r.subject, &r.title, &r.target, &r.balloon, &r.payload, &r.effect, &r.thread,
+		&r.failure, &r.item, &r.action, &r.other, &r.kind, &r.edited, &r.retracted, &r.share, &r.toward, &r.schedule, &r.scheduled}
+}
+
+// isRare is the SQL that tells whether a message has something in the seldom columns.
+func (b *book) isRare() string {
+	var list []string
+	for i, c := range seldom {
+		switch {
+		case !b.db.Has("message", c):
+		case i < seldomTexts:
+			list = append(list, "m."+c+" IS NOT NULL")
+		default:
+			list = append(list, "m."+c)
+		}
+	}
+	if len(list) == 0 {
+		return "0"
+	}
+	return "(" + strings.Join(list, " OR ") + ")"
 }
 
 // key is the message's GUID, which is the same in every version of the phone.
@@ -147,21 +184,39 @@ func (l *loader) some(ctx context.Context, entries []entry, rows []raw) ([]*raw,
 	}
 	list := make([]*raw, len(entries))
 	n := 0
-	query := "SELECT m.ROWID, " + l.db.List("message", "m", columns...) + " FROM message m WHERE m.ROWID " + where
+	var has sqlitefs.Int
+	var more []int64
+	query := "SELECT m.ROWID, " + l.db.List("message", "m", often...) + ", " + l.isRare() + " FROM message m WHERE m.ROWID " + where
 	err := l.each(ctx, query, nil, func(scan func(...any) error) error {
 		if n == len(rows) {
 			return nil
 		}
 		r := &rows[n]
-		if err := scan(r.fields()...); err != nil {
+		if err := scan(r.fields(&has)...); err != nil {
 			return err
 		}
 		if i, ok := at[r.id]; ok {
+			if r.rare = plain; has.Bool() {
+				more = append(more, r.id)
+			}
 			r.entry = entries[i]
 			list[i] = r
 			n++
 		}
 		return nil
+	})
+	if err != nil || len(more) == 0 {
+		return list, err
+	}
+	query = "SELECT m.ROWID, " + l.db.List("message", "m", seldom...) + " FROM message m WHERE m.ROWID IN (" + numbers(more) + ")"
+	err = l.each(ctx, query, nil, func(scan func(...any) error) error {
+		var id int64
+		r := &rare{}
+		err := scan(r.fields(&id)...)
+		if i, ok := at[id]; ok && list[i] != nil {
+			list[i].rare = r
+		}
+		return err
 	})
 	return list, err
 }

@@ -187,6 +187,9 @@ func marks(body *typedstream.String) []chat.Mark {
 	var list []chat.Mark
 	for _, r := range body.Runs {
 		a := r.Attributes
+		if a.Plain() {
+			continue
+		}
 		text := words(r.Text)
 		if text == "" {
 			continue

@@ -77,6 +77,7 @@ func (b *book) shelf(ctx context.Context) (*shelf, error) {
 // instead of the table.
 func (s *shelf) fill(ctx context.Context, b *book) error {
 	var id, date sqlitefs.Int
+	s.entries = make([]entry, 0, b.room(ctx))
 	err := b.each(ctx, "SELECT m.ROWID, "+b.db.Column("message", "m", "date")+" FROM message m", nil, func(scan func(...any) error) error {
 		err := scan(&id, &date)
 		s.entries = append(s.entries, entry{id: id.Int, date: nanoseconds(date.Int)})
@@ -84,6 +85,18 @@ func (s *shelf) fill(ctx context.Context, b *book) error {
 	})
 	slices.SortFunc(s.entries, func(a, c entry) int { return cmp.Compare(a.id, c.id) })
 	return err
+}
+
+// room is for how many messages room is made at once: their number, unless many were
+// deleted.
+func (b *book) room(ctx context.Context) int64 {
+	const most = 4 << 20 // beyond that lists grow by themselves
+	var last sqlitefs.Int
+	err := b.each(ctx, "SELECT max(ROWID) FROM message", nil, func(scan func(...any) error) error { return scan(&last) })
+	if err != nil { // who reads on meets it again
+		return 0
+	}
+	return min(max(last.Int, 0), most)
 }
 
 // hide takes out the reactions, whose numbers are sorted.
@@ -120,6 +133,9 @@ func (b *book) joins() []string {
 // several chats the first one counts, and one that was not deleted.
 func (b *book) places(ctx context.Context, in ...int64) ([]place, error) {
 	var list []place
+	if len(in) == 0 {
+		list = make([]place, 0, b.room(ctx))
+	}
 	for _, table := range b.joins() {
 		add := func(message, c int64) {
 			list = append(list, place{message, b.byChat[c], table != "chat_message_join"})

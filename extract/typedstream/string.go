@@ -35,6 +35,11 @@ type Attributes struct {
 	Bold, Italic, Underline, Strike bool
 }
 
+// Plain tells whether the words of a stretch are no more than words.
+func (a *Attributes) Plain() bool {
+	return a.Mention == "" && a.Link == "" && a.Effect == 0 && !a.Bold && !a.Italic && !a.Underline && !a.Strike
+}
+
 // Names of attributes (content-schemas.md 3). Phones that know no sharper word for a
 // link call it NSLink.
 const (
