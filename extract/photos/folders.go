@@ -17,12 +17,12 @@ import (
 type folders struct {
 	src  *extract.Source
 	rep  extract.Reporter
-	list map[string][]string // names in it, sorted; nil where there is no such folder
-	own  map[string]bool     // paths of films and raw files with a row of their own; nil = not known yet
+	list map[string][]string        // names in it, sorted; nil where there is no such folder
+	own  map[*store]map[string]bool // paths of films and raw files with a row of their own; nil = not known yet
 }
 
 func newFolders(src *extract.Source, rep extract.Reporter) *folders {
-	return &folders{src: src, rep: rep, list: map[string][]string{}}
+	return &folders{src: src, rep: rep, list: map[string][]string{}, own: map[*store]map[string]bool{}}
 }
 
 // names lists a folder. A folder that cannot be listed is reported, and empty.
@@ -145,9 +145,10 @@ func rawNames(still string) []string {
 // owned tells whether a film or raw file is an asset of its own. It is asked only
 // where there is such a file beside another picture, which is seldom.
 func (f *folders) owned(ctx context.Context, l *library, at string) bool {
-	if f.own == nil {
+	own := f.own[l.store]
+	if own == nil {
 		var err error
-		f.own, err = extract.Memo(f.src, "photos/own/"+l.store.prefix, func() (map[string]bool, error) {
+		own, err = extract.Memo(f.src, "photos/own/"+l.store.prefix, func() (map[string]bool, error) {
 			own := map[string]bool{}
 			where := " WHERE lower(substr(a.ZFILENAME, -4)) IN ('.mov', '.mp4'"
 			for _, ending := range raws {
@@ -157,13 +158,14 @@ func (f *folders) owned(ctx context.Context, l *library, at string) bool {
 			return own, err
 		})
 		if err != nil {
-			if f.own == nil {
-				f.own = map[string]bool{}
-			}
 			f.rep.Report(&extract.Problem{What: "films and raw files in " + l.store.db, Err: err})
 		}
+		if own == nil {
+			own = map[string]bool{}
+		}
+		f.own[l.store] = own
 	}
-	return f.own[at]
+	return own[at]
 }
 
 // edits are what was made of an original, the whole picture first.

@@ -11,7 +11,7 @@ import (
 )
 
 // Read implements extract.Extractor. The order is that of the moments at which the
-// pictures were taken, the undated behind; then what the library does not know, by
+// pictures were taken, the undated behind, and in an album its own; then what the library does not know, by
 // the time of the file; then what others have shared.
 func (*Reader) Read(ctx context.Context, src *extract.Source, q extract.Query, out extract.Emitter) error {
 	page := &extract.Page{Query: q}
