@@ -22,6 +22,8 @@ type book struct {
 	byChat map[int64]int32 // chat.ROWID to place in all
 	byKey  map[string]int32
 	chats  [][]int64 // of each conversation
+	// problems are what could not be found out about people and conversations.
+	problems []*extract.Problem
 }
 
 // open reads handles and conversations, once for a source.
@@ -40,11 +42,17 @@ func open(ctx context.Context, src *extract.Source) (*book, error) {
 		b := &book{db: db, src: src, people: map[int64]chat.Person{}, byChat: map[int64]int32{}, byKey: map[string]int32{}}
 		b.conversation(other, false)
 		b.all[0].Title = "In no conversation"
-		if err := b.readHandles(ctx); err != nil {
-			return nil, err
-		}
-		if err := b.readChats(ctx); err != nil {
-			return nil, err
+		for _, part := range []struct {
+			what string
+			read func(context.Context) error
+		}{{"who has which number", b.readHandles}, {"conversations", b.readChats}} {
+			// The messages may be whole where these are not.
+			if err := part.read(ctx); err != nil {
+				if ctx.Err() != nil {
+					return nil, err
+				}
+				b.problems = append(b.problems, problem(part.what, err))
+			}
 		}
 		for i := range b.all {
 			b.all[i].Title = titleOf(b.all[i])

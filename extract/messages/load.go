@@ -137,7 +137,7 @@ func (l *loader) load(ctx context.Context, entries []entry) (*batch, error) {
 			return nil, err
 		}
 		if err != nil && len(b.rows) > 0 {
-			b.problems = append(b.problems, &extract.Problem{Kind: "messages", What: fmt.Sprintf("%s of %d messages from %s on", more.what, len(b.rows), b.rows[0].key()), Err: err})
+			b.problems = append(b.problems, problem(fmt.Sprintf("%s of %d messages from %s on", more.what, len(b.rows), b.rows[0].key()), err))
 		}
 	}
 	return b, nil
@@ -153,7 +153,7 @@ func (l *loader) rows(ctx context.Context, entries []entry, b *batch) error {
 		b.slab = slab
 		for i, r := range list {
 			if r == nil {
-				b.problems = append(b.problems, &extract.Problem{Kind: "messages", What: fmt.Sprintf("message in row %d", entries[i].id), Err: fmt.Errorf("%w: the row is not there", sqlitefs.ErrDamaged)})
+				b.problems = append(b.problems, problem(fmt.Sprintf("message in row %d", entries[i].id), fmt.Errorf("%w: the row is not there", sqlitefs.ErrDamaged)))
 				continue
 			}
 			b.rows = append(b.rows, r)
@@ -163,7 +163,7 @@ func (l *loader) rows(ctx context.Context, entries []entry, b *batch) error {
 		return err
 	case len(entries) == 1:
 		l.failures.Add(1)
-		b.problems = append(b.problems, &extract.Problem{Kind: "messages", What: fmt.Sprintf("message in row %d", entries[0].id), Err: err})
+		b.problems = append(b.problems, problem(fmt.Sprintf("message in row %d", entries[0].id), err))
 		return nil
 	}
 	half := len(entries) / 2

@@ -25,6 +25,7 @@ type pointers struct {
 	seed   maphash.Seed
 	list   []pointer
 	hidden []int64 // reactions to a message that is there, sorted: no records
+	broken error   // why there may be more; then some reactions are taken for messages
 }
 
 // pointed reads all that points to a message, once for a source.
@@ -45,6 +46,9 @@ func (b *book) pointed(ctx context.Context) (*pointers, error) {
 			}
 			return err
 		})
+		if err != nil && ctx.Err() == nil {
+			p.broken, err = err, nil
+		}
 		slices.Sort(p.hidden)
 		slices.SortFunc(p.list, func(a, c pointer) int { return cmp.Or(cmp.Compare(a.hash, c.hash), cmp.Compare(a.id, c.id)) })
 		return p, err

@@ -30,6 +30,16 @@ func (*Reader) Read(ctx context.Context, src *extract.Source, q extract.Query, o
 	if q.Table != "" && q.Table != chat.Table.Name {
 		return nil
 	}
+	for _, p := range b.problems {
+		out.Report(p)
+	}
+	p, err := b.pointed(ctx)
+	if err != nil {
+		return err
+	}
+	if p.broken != nil {
+		out.Report(problem("reactions", p.broken))
+	}
 	if q.Key != "" || q.Limit > 0 && q.Group == "" && b.ordered(ctx) {
 		few, err := b.few(ctx, q)
 		if err != nil {
@@ -40,6 +50,9 @@ func (*Reader) Read(ctx context.Context, src *extract.Source, q extract.Query, o
 	s, err := b.shelf(ctx)
 	if err != nil {
 		return err
+	}
+	for _, p := range s.problems {
+		out.Report(p)
 	}
 	return extract.Done(b.emit(ctx, s.choose(b, q), out))
 }
@@ -239,7 +252,7 @@ func (b *book) give(l *batch, d *typedstream.Decoder, out extract.Emitter) error
 	for _, r := range l.rows {
 		m, broken := b.message(l, r, d)
 		if broken != nil {
-			out.Report(&extract.Problem{Kind: "messages", What: "message " + m.Key, Err: broken})
+			out.Report(problem("message "+m.Key, broken))
 		}
 		if err := out.Emit(m); err != nil {
 			return err
