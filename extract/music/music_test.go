@@ -55,6 +55,7 @@ func TestPhones(t *testing.T) {
 			x := music.New()
 			extracttest.Conform(t, x, src)
 			extracttest.Damage(t, x, fsys, libraryDB)
+			extracttest.Garble(t, x, fsys, libraryDB)
 			c := extracttest.Read(t, x, src, extract.Query{})
 			if len(c.Problems) > 0 {
 				t.Error(c.Problems[0])

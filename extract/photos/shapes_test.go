@@ -222,3 +222,9 @@ func TestPhoto_when(t *testing.T) {
 		}
 	}
 }
+
+func TestRead_garbled(t *testing.T) {
+	for _, ios := range []string{"13.7", "26.1"} {
+		extracttest.Garble(t, New(), phone(t, ios), libraryDB)
+	}
+}

@@ -86,3 +86,9 @@ func TestShapes(t *testing.T) {
 		t.Errorf("no table: %v", err)
 	}
 }
+
+func TestGarbled(t *testing.T) {
+	for _, name := range []string{"Bookmarks.db", "History.db", "BrowserState.db"} {
+		extracttest.Garble(t, safari.New(), phone(t, "16.3"), folder+"/"+name)
+	}
+}

@@ -65,6 +65,7 @@ func TestPhones(t *testing.T) {
 			}
 			if ios == "17.3" {
 				extracttest.Damage(t, x, fsys, store[0])
+				extracttest.Garble(t, x, fsys, store[0])
 			}
 		})
 	}
