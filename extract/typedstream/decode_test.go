@@ -148,3 +148,43 @@ func BenchmarkDecode(b *testing.B) {
 		}
 	}
 }
+
+// TestAttributes: each attribute by its name, as a text or as a number.
+func TestAttributes(t *testing.T) {
+	text := func(name, value string) string {
+		return str + string(rune(len(name))) + name + "\x86" + str + string(rune(len(value))) + value + "\x86"
+	}
+	number := func(name, value string) string { // of type "c", a C string that is new
+		return str + string(rune(len(name))) + name + "\x86" + "\x92\x84\x84\x84\x08NSNumber\x00\x84\x84\x07NSValue\x00\x94\x84\x01*\x84\x84\x01c\x9d" + value + "\x86"
+	}
+	for name, x := range map[string]struct {
+		pair string
+		want typedstream.Attributes
+	}{
+		"file name":     {text("__kIMFilenameAttributeName", "a.jpg"), typedstream.Attributes{FileName: "a.jpg"}},
+		"mention":       {text("__kIMMentionConfirmedMention", "+12025550101"), typedstream.Attributes{Mention: "+12025550101"}},
+		"transcript":    {text("IMAudioTranscription", "Hello there"), typedstream.Attributes{Transcript: "Hello there"}},
+		"link":          {text("NSLink", "tel:1"), typedstream.Attributes{Link: "tel:1"}},
+		"effect":        {number("__kIMTextEffectAttributeName", "\x05"), typedstream.Attributes{Effect: 5}},
+		"italic":        {number("__kIMTextItalicAttributeName", "\x01"), typedstream.Attributes{Italic: true}},
+		"underline":     {number("__kIMTextUnderlineAttributeName", "\x01"), typedstream.Attributes{Underline: true}},
+		"strike":        {number("__kIMTextStrikethroughAttributeName", "\x01"), typedstream.Attributes{Strike: true}},
+		"not bold":      {number("__kIMTextBoldAttributeName", "\x00"), typedstream.Attributes{}},
+		"other":         {text("__kIMDataDetectedAttributeName", "x"), typedstream.Attributes{}},
+		"another shape": {number("__kIMMentionConfirmedMention", "\x01"), typedstream.Attributes{}},
+		"negative part": {number("__kIMMessagePartAttributeName", "\xff"), typedstream.Attributes{}},
+	} {
+		x.want.Part = -1
+		got, err := typedstream.Decode([]byte(plainHead + plain("Tea?") + "\x84\x02iI\x01\x04" + plainRun + "\x01" + x.pair + "\x86\x86"))
+		if err != nil || got.Damaged || len(got.Runs) != 1 {
+			t.Errorf("%s: %+v, %v", name, got, err)
+			continue
+		}
+		if diff := cmp.Diff(&x.want, got.Runs[0].Attributes); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+		if plain := x.want == (typedstream.Attributes{Part: -1, FileName: x.want.FileName, Transcript: x.want.Transcript}); got.Runs[0].Attributes.Plain() != plain {
+			t.Errorf("%s: plain is not %t", name, plain)
+		}
+	}
+}
