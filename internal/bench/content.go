@@ -72,7 +72,6 @@ type contentBench struct {
 	repo  string
 	env   []string
 	log   *os.File
-	phone string // bytes, for the title
 }
 
 // withContent makes a phone that holds much, backs it up, and does jobs with it.
