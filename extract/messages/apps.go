@@ -2,6 +2,7 @@ package messages
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/keepsake-backup/keepsake/extract/chat"
@@ -102,21 +103,12 @@ func lines(root map[string]any) []string {
 	info, _ := root["userInfo"].(map[string]any)
 	for _, m := range []map[string]any{info, root} {
 		for _, key := range []string{"image-title", "image-subtitle", "caption", "subcaption", "secondary-subcaption", "tertiary-subcaption", "ldtext"} {
-			if s := text(m, key); s != "" && !contains(list, s) {
+			if s := text(m, key); s != "" && !slices.Contains(list, s) {
 				list = append(list, s)
 			}
 		}
 	}
 	return list
-}
-
-func contains(list []string, s string) bool {
-	for _, l := range list {
-		if l == s {
-			return true
-		}
-	}
-	return false
 }
 
 // maxLine is how long a text from a payload may be, in bytes.
