@@ -2,6 +2,7 @@ package dirstore
 
 import (
 	"encoding/hex"
+	"strings"
 	"time"
 
 	"github.com/keepsake-backup/keepsake/mobilebackup2"
@@ -35,27 +36,11 @@ func (m meta) size() int64 { return int64(m.sizeHi)<<32 | int64(m.sizeLo) }
 
 // parseID reads a name of 40 lower-case hexadecimal digits.
 func parseID(name string) (id fileID, ok bool) {
-	if len(name) != 40 {
+	if len(name) != 2*len(id) || strings.ContainsAny(name, "ABCDEF") {
 		return id, false
 	}
-	for i := range id {
-		hi, lo := digit(name[2*i]), digit(name[2*i+1])
-		if hi|lo > 15 {
-			return id, false
-		}
-		id[i] = hi<<4 | lo
-	}
-	return id, true
-}
-
-func digit(c byte) byte {
-	switch {
-	case c >= '0' && c <= '9':
-		return c - '0'
-	case c >= 'a' && c <= 'f':
-		return c - 'a' + 10
-	}
-	return 255
+	_, err := hex.Decode(id[:], []byte(name))
+	return id, err == nil
 }
 
 // learn starts a listing; unlearn forgets it.

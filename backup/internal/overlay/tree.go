@@ -124,27 +124,11 @@ func (d *dir) drop(name string) {
 
 // parseID reads a name of 40 lower-case hexadecimal digits.
 func parseID(name string) (id ID, ok bool) {
-	if len(name) != 40 {
+	if len(name) != 2*len(id) || strings.ContainsAny(name, "ABCDEF") {
 		return id, false
 	}
-	for i := range id {
-		hi, lo := digit(name[2*i]), digit(name[2*i+1])
-		if hi|lo > 15 {
-			return id, false
-		}
-		id[i] = hi<<4 | lo
-	}
-	return id, true
-}
-
-func digit(c byte) byte {
-	switch {
-	case c >= '0' && c <= '9':
-		return c - '0'
-	case c >= 'a' && c <= 'f':
-		return c - 'a' + 10
-	}
-	return 255
+	_, err := hex.Decode(id[:], []byte(name))
+	return id, err == nil
 }
 
 func split(p string) (dir, name string) {
