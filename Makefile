@@ -11,14 +11,18 @@ PACKAGES := libimobiledevice-utils libusbmuxd-tools libplist-utils sqlite3 ffmpe
 # Whom the demo lets judge, where they can be installed.
 JUDGES   := libimobiledevice-utils restic
 BENCH_PACKAGES := hyperfine
-# Packages whose goroutines meet; raced in CI.
-RACED    := ./internal/framing ./internal/plist ./usbmux ./lockdown ./afc ./notificationproxy ./heartbeat ./powerassertion \
-            ./devicelink ./mobilebackup2/... ./device ./virtualphone/internal/fault ./backup/internal/... \
-            ./notify ./internal/sdnotify ./catalog ./internal/place ./server/fake ./repository/archiver ./repository/treewalk ./repository/internal/index \
+# Packages whose goroutines meet, in two halves that take turns in CI (TURN=0, TURN=1):
+# the way to the phone and what reads inside, and the way to the disk.
+RACED_0  := ./internal/framing ./internal/plist ./usbmux ./lockdown ./afc ./notificationproxy ./heartbeat ./powerassertion \
+            ./devicelink ./mobilebackup2/... ./device ./virtualphone/internal/fault ./backup/internal/... ./notify ./internal/sdnotify ./internal/sqlitefs ./internal/davfs ./internal/inside ./extract/messages
+RACED_1  := ./catalog ./internal/place ./server/fake ./repository/archiver ./repository/treewalk ./repository/internal/index \
             ./repository/backend/cache ./repository/backend/retry ./repository/backend/local ./repository/backend/rest
+RACED    := $(if $(TURN),$(RACED_$(TURN)),$(RACED_0) $(RACED_1))
 # Whole jobs, of which the race detector, which is slow, gets those in which the most
 # goroutines meet. "make test" runs the others.
-RACED_JOBS  ?= ./backup ./restore ./media ./service ./snapshot ./virtualphone ./repository
+RACED_JOBS_0 := ./snapshot ./virtualphone ./repository
+RACED_JOBS_1 := ./backup ./restore ./media ./service
+RACED_JOBS   := $(if $(TURN),$(RACED_JOBS_$(TURN)),$(RACED_JOBS_0) $(RACED_JOBS_1))
 RACED_TESTS := ToFolder$$|ToRepository$$|FromFS_cancel|ReadAhead|Copy_first|Copy_brokenConnections|Folder_readAt|TestFS$$|SessionsAtOnce|HeartbeatKeepsWiFi|UnplugAndPlug|EightWriters|Waiting|KeyChange|TestTwoPhones|TestRestart$$
 FUZZTIME ?= 60s
 # Built without the paths of this computer, so that what one clone has compiled and vetted
