@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -336,7 +337,8 @@ func (h *house) phone(who service.Who, n int) service.Phone {
 
 func (h *house) udid(n int) string { return h.server.Phones()[n].UDID() }
 
-// ended waits for a job and gives it.
+// ended waits for a job, and until the page says no more that it runs, which is a moment
+// after its end is written down; and gives it.
 func (h *house) ended(id int64) service.Job {
 	h.t.Helper()
 	var j service.Job
@@ -345,7 +347,11 @@ func (h *house) ended(id int64) service.Job {
 		if j, err = h.Job(h.t.Context(), service.System, id); err != nil {
 			h.t.Fatal(err)
 		}
-		return !j.Ended.IsZero()
+		o, err := h.Overview(h.t.Context(), service.System)
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		return !j.Ended.IsZero() && !slices.ContainsFunc(o.Running, func(r service.Job) bool { return r.ID == id })
 	})
 	return j
 }
