@@ -57,6 +57,7 @@ func TestGenerations(t *testing.T) {
 			if ios == "17.3" {
 				extracttest.Damage(t, calls.New(), fsys, store)
 				extracttest.Damage(t, calls.New(), fsys, storeTemp)
+				extracttest.Garble(t, calls.New(), fsys, store)
 			}
 		})
 	}

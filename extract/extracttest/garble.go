@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -18,8 +19,9 @@ var garbage = []string{"NULL", "'text'", "x'ff00fe'", "9e999", "-1", "9223372036
 
 // Garble fills every column of a database with what does not belong there, but for
 // primary keys, and makes sure that no record is lost or there twice, and that
-// groups have as many as they say.
-func Garble(t *testing.T, x extract.Extractor, fsys fs.FS, name string) {
+// groups have as many as they say. Columns of the names in keep stay as they are:
+// those that say what a row is, where one table has rows of many kinds.
+func Garble(t *testing.T, x extract.Extractor, fsys fs.FS, name string, keep ...string) {
 	t.Helper()
 	whole := len(Read(t, x, Source(t, fsys), extract.Query{}).Records)
 	columns := SQL(t, fsys, name, `SELECT m.name, p.name FROM (SELECT name FROM sqlite_master WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%' AND name NOT LIKE 'sqlite%' ORDER BY rowid) m, pragma_table_info(m.name) p
@@ -29,6 +31,9 @@ func Garble(t *testing.T, x extract.Extractor, fsys fs.FS, name string) {
 			var script strings.Builder
 			script.WriteString("PRAGMA ignore_check_constraints=1; BEGIN;\n")
 			for _, c := range columns {
+				if slices.Contains(keep, c[1]) {
+					continue
+				}
 				fmt.Fprintf(&script, "UPDATE OR IGNORE \"%s\" SET \"%s\" = %s;\n", c[0], c[1], value)
 			}
 			script.WriteString("COMMIT; PRAGMA journal_mode=DELETE;\n")

@@ -71,6 +71,15 @@ func TestDamage(t *testing.T) {
 	}
 }
 
+func TestGarbled(t *testing.T) {
+	for _, ios := range []string{"13.7", "17.3"} {
+		fsys := phone(t, ios)
+		for _, store := range storesOf(extracttest.Source(t, fsys)) {
+			extracttest.Garble(t, reminders.New(), fsys, store, "Z_ENT", "Z_NAME", "Z_SUPER")
+		}
+	}
+}
+
 // TestOneStoreBroken reads the other one.
 func TestOneStoreBroken(t *testing.T) {
 	fsys := phone(t, "17.3")

@@ -42,6 +42,7 @@ func TestGenerations(t *testing.T) {
 			judge(t, fsys, src)
 			if ios == "17.3" {
 				extracttest.Damage(t, voicemail.New(), fsys, database)
+				extracttest.Garble(t, voicemail.New(), fsys, database)
 				again(t, fsys)
 			}
 		})

@@ -92,6 +92,12 @@ func TestDamage(t *testing.T) {
 	extracttest.Damage(t, whatsapp.New(), public(t), chats)
 }
 
+func TestGarbled(t *testing.T) {
+	for _, name := range []string{chats, domain + "/CallHistory.sqlite"} {
+		extracttest.Garble(t, whatsapp.New(), phone(t, "17.3"), name)
+	}
+}
+
 func TestPreview(t *testing.T) {
 	src := extracttest.Source(t, phone(t, "17.3"))
 	whole, small, none := 0, 0, 0
