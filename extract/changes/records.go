@@ -81,8 +81,15 @@ func (k *comparison) unknown() string {
 // person did.
 var measures = map[string][]string{"apps": {"Bytes", "Files"}}
 
+// lasting is a record whose row has what is looked up elsewhere, such as names of
+// people: Lasting is the row without it.
+type lasting interface{ Lasting() []string }
+
 // row is a record's row without measures.
 func (k *comparison) row(table string, r extract.Record) []string {
+	if l, ok := r.(lasting); ok {
+		return l.Lasting()
+	}
 	row := r.Row()
 	noise := measures[k.info.Kind]
 	if noise == nil {

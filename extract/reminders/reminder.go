@@ -84,7 +84,7 @@ func (r *Reminder) Entry() extract.Entry {
 	}
 	detail := r.List
 	if !r.Due.IsZero() {
-		detail = strings.TrimPrefix(detail+" · due "+day(r.Due), " · ")
+		detail = strings.TrimPrefix(detail+" · due", " · ") // when is the time of the entry
 	}
 	return extract.Entry{Table: "reminders", Key: r.ID, Title: r.Title, Text: joined("\n", append(text, r.Links...)...), Detail: detail, Time: r.when,
 		Group: r.ListID, Files: files, Deleted: r.Deleted}
