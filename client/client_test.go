@@ -118,6 +118,8 @@ func TestEveryOperationHasAMethod(t *testing.T) {
 	drop(c.Preflight(ctx, api.Restore{}))
 	drop(c.Restore(ctx, api.Restore{}))
 	drop(c.List(ctx, u, v, "", "", 1))
+	drop(c.SearchContent(ctx, u, client.ContentQuery{Text: "x"}))
+	drop(c.CompareVersions(ctx, u, "", v))
 	drop(c.Search(ctx, u, v, "x", "", 1))
 	drop(c.Download(ctx, u, v, "x", 0))
 	drop(c.Kinds(ctx, u, v))
@@ -381,5 +383,13 @@ func TestContent(t *testing.T) {
 	}
 	if _, err := c.Records(ctx, fake.Anna, v, "voicemail", client.RecordQuery{}); err == nil {
 		t.Error("a kind that is not there")
+	}
+	found, err := c.SearchContent(ctx, fake.Anna, client.ContentQuery{Text: "attic", Kind: "messages", Version: v, Limit: 3})
+	if err != nil || len(found.Hits) != 3 || found.Next == "" || found.Hits[0].Kind != "messages" || found.Index.Of != 1 || found.Index.Ready != 1 {
+		t.Errorf("%+v, %v", found, err)
+	}
+	c2, err := c.CompareVersions(ctx, fake.Anna, versions[len(versions)-1].ID, v)
+	if text, bad := json.Marshal(c2.Changes); err != nil || bad != nil || !strings.Contains(string(text), "310 of 412 contacts are gone at once.") {
+		t.Errorf("%s, %v", text, err)
 	}
 }

@@ -37,6 +37,26 @@ func (c *Client) Records(ctx context.Context, udid, version, kind string, q Reco
 		query("table", q.Table, "group", q.Group, "key", q.Key, "order", order, "skip", number(int64(q.Skip)), "limit", number(int64(q.Limit))))
 }
 
+// ContentQuery says what to look for in what was written.
+type ContentQuery struct {
+	Text          string // words that all have to be there
+	Kind, Version string // only there; "" is everywhere
+	After         string // api.Found.Next of the page before
+	Limit         int    // 0 is 50
+}
+
+// SearchContent finds what was written, in one version of a phone or in all of them.
+func (c *Client) SearchContent(ctx context.Context, udid string, q ContentQuery) (api.Found, error) {
+	return get[api.Found](ctx, c, "search phone", at("phones", udid, "search"),
+		query("q", q.Text, "kind", q.Kind, "version", q.Version, "after", q.After, "limit", number(int64(q.Limit))))
+}
+
+// CompareVersions tells what has changed between two versions; older "" is the backup
+// before newer.
+func (c *Client) CompareVersions(ctx context.Context, udid, older, newer string) (api.Changes, error) {
+	return get[api.Changes](ctx, c, "compare versions", at("phones", udid, "versions", newer, "changes"), query("from", older))
+}
+
 // maxPreview is the largest small picture, in bytes.
 const maxPreview = 4 << 20
 

@@ -113,3 +113,21 @@ func (f *finder) otherForms(h *Hit, has []bool) error {
 	}
 	return nil
 }
+
+// Fate tells in words since when a hit is there, or is gone; "" when that is not known.
+// day says when a version was made.
+func (h *Hit) Fate(day func(version string) string) string {
+	switch {
+	case h.Gone && h.GoneSince != "":
+		text := "gone since " + day(h.GoneSince) + "; last in the version of " + day(h.LastVersion)
+		if h.Doubtful {
+			text += " (not everything of that version could be read)"
+		}
+		return text
+	case h.Changed:
+		return "changed since; so until " + day(h.LastVersion)
+	case h.FirstVersion != "":
+		return "there since the version of " + day(h.FirstVersion)
+	}
+	return ""
+}

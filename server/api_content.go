@@ -6,6 +6,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/keepsake-backup/keepsake/extract"
+	"github.com/keepsake-backup/keepsake/search"
 	"github.com/keepsake-backup/keepsake/server/api"
 	"github.com/keepsake-backup/keepsake/service"
 )
@@ -23,6 +24,27 @@ func (a *apiRoutes) contentOperations() {
 		func(ctx context.Context, who service.Who, in *struct{ VersionPath }) (*body[api.ContentKinds], error) {
 			all, err := svc.Kinds(ctx, who, in.UDID, in.ID)
 			return bodyOf(api.ContentKinds{Kinds: each(all, wireKind)}), err
+		})
+	handle(a, operation{method: "GET", path: "/phones/{udid}/search", id: "searchContent", summary: "Find what was written, in one version or in all", tag: "content", scope: scopeRead, covers: "SearchContent"},
+		func(ctx context.Context, who service.Who, in *struct {
+			PhonePath
+			Q       string `query:"q" required:"true" minLength:"1" maxLength:"500" doc:"Words that all have to be there; \"in quotes\" next to each other; -word must not be there"`
+			Kind    string `query:"kind" maxLength:"40" doc:"Only this kind"`
+			Version string `query:"version" maxLength:"64" doc:"Only this version; else all of them"`
+			After   string `query:"after" maxLength:"1024" doc:"What next was in the page before"`
+			Limit   int    `query:"limit" minimum:"0" maximum:"500" doc:"0 is 50"`
+		}) (*body[api.Found], error) {
+			f, err := svc.SearchContent(ctx, who, in.UDID, service.ContentQuery{Text: in.Q, Kind: in.Kind, Version: in.Version, After: in.After, Limit: in.Limit})
+			x := f.Index
+			return bodyOf(api.Found{Hits: each(f.Hits, wireHit), Next: f.Next, Index: api.FoundIndex{Ready: x.Ready, Of: x.Of, Sealed: x.Sealed, Making: x.Making, Text: x.Text, Error: x.Err}}), err
+		})
+	handle(a, operation{method: "GET", path: "/phones/{udid}/versions/{id}/changes", id: "compareVersions", summary: "What has changed since an earlier version", tag: "content", scope: scopeRead, covers: "CompareVersions"},
+		func(ctx context.Context, who service.Who, in *struct {
+			VersionPath
+			From string `query:"from" maxLength:"64" doc:"The earlier version; else the one before"`
+		}) (*body[api.Changes], error) {
+			c, err := svc.CompareVersions(ctx, who, in.UDID, in.From, in.ID)
+			return bodyOf(api.Changes{Changes: c}), err
 		})
 	handle(a, operation{method: "GET", path: base + "/{kind}/groups", id: "groups", summary: "Albums, conversations, calendars: what records of a kind lie in", tag: "content", scope: scopeRead, covers: "Groups"},
 		func(ctx context.Context, who service.Who, in *struct{ KindPath }) (*body[api.ContentGroups], error) {
@@ -66,6 +88,15 @@ func wireKind(k service.ContentKind) api.ContentKind {
 			return api.ContentTable{Name: t.Name, Title: t.Title, Columns: t.Columns}
 		}),
 		Formats: each(k.Formats, func(f extract.Format) string { return f.Name })}
+}
+
+func wireHit(h *search.Hit) api.Hit {
+	in := h.InVersions
+	if in == nil {
+		in = []string{}
+	}
+	return api.Hit{Kind: h.Kind, Table: h.Table, Key: h.Key, Title: h.Title, Detail: h.Detail, Time: h.Time, Group: h.Group, Deleted: h.Deleted, Snippet: h.Snippet.Text,
+		InVersions: in, FirstVersion: h.FirstVersion, LastVersion: h.LastVersion, Changed: h.Changed, Gone: h.Gone, GoneSince: h.GoneSince, Doubtful: h.Doubtful}
 }
 
 func wireGroup(g extract.Group) api.ContentGroup {

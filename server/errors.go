@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/keepsake-backup/keepsake/extract"
+	"github.com/keepsake-backup/keepsake/search"
 	"github.com/keepsake-backup/keepsake/service"
 )
 
@@ -94,6 +95,8 @@ func problemOf(err error) problem {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return problem{Status: http.StatusNotFound, Title: "There is no such page", Text: "It may have been there and is gone, or it is somebody else's."}
+	case errors.Is(err, search.ErrQuery):
+		return problem{Status: http.StatusBadRequest, Title: "That cannot be searched for", Text: err.Error(), Hint: "Type fewer words of what you look for."}
 	case errors.Is(err, extract.ErrAbsent):
 		return problem{Status: http.StatusNotFound, Title: "None in this version", Text: "This version has nothing of that kind."}
 	case errors.Is(err, service.ErrForbidden):

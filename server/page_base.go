@@ -44,6 +44,8 @@ func (p *pages) routes() map[string]page {
 		"POST" + phone + "/grant":     p.setGrant,
 		"POST" + phone + "/owner":     p.setOwner,
 		"GET" + phone + "/history":    p.history,
+		"GET" + phone + "/search":     p.searchContent,
+		"GET" + phone + "/changes":    p.changes,
 
 		"GET" + version:             p.version,
 		"GET" + version + "/search": p.search,

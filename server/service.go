@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"github.com/keepsake-backup/keepsake/extract"
+	"github.com/keepsake-backup/keepsake/extract/changes"
 	"github.com/keepsake-backup/keepsake/internal/secret"
 	"github.com/keepsake-backup/keepsake/schedule"
 	"github.com/keepsake-backup/keepsake/service"
@@ -70,6 +71,12 @@ type Reader interface {
 	Records(ctx context.Context, who service.Who, udid, version, kind string, q extract.Query) (service.RecordPage, error)
 	// Preview gives a small picture of a record, extract.ErrNoPreview where none can be had.
 	Preview(ctx context.Context, who service.Who, udid, version, kind, key string, size int) (extract.Preview, error)
+	// SearchContent finds what was written, in one version or in all of them. What cannot
+	// be searched for is search.ErrQuery.
+	SearchContent(ctx context.Context, who service.Who, udid string, q service.ContentQuery) (service.Found, error)
+	// CompareVersions tells what has changed between two versions; older "" is the
+	// backup before newer.
+	CompareVersions(ctx context.Context, who service.Who, udid, older, newer string) (*changes.Changes, error)
 	// Extract writes a kind as a ZIP to what started gives; problems are what could not be read.
 	Extract(ctx context.Context, who service.Who, udid, version, kind string, o extract.ExportOptions, started func(service.Version, extract.Info) io.Writer) (problems int, err error)
 }

@@ -37,6 +37,9 @@ type Service struct {
 	// rights of phones in the catalog by UDID, for watchers.
 	rights sync.Map
 
+	// indexes are the *indexing of phones by UDID.
+	indexes sync.Map
+
 	// turn is held while a job comes into the queue, leaves it, or begins to run, so
 	// that the catalog and what this process knows of the job say the same. mu may be
 	// taken meanwhile.

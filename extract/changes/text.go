@@ -84,7 +84,7 @@ func (t *text) kind(k *Kind) {
 		t.linef("\n%s: unknown, %s.", k.Title, k.Unknown)
 		return
 	}
-	t.linef("\n%s: %s.", k.Title, k.summary())
+	t.linef("\n%s: %s.", k.Title, k.Summary())
 	t.part("added", k.Added)
 	t.part("changed", k.Changed)
 	t.part("removed", k.Removed)
@@ -96,8 +96,8 @@ func (t *text) kind(k *Kind) {
 	t.groups("shorter", k.GroupsShorter, k.GroupsAre)
 }
 
-// summary says all numbers of a kind.
-func (k *Kind) summary() string {
+// Summary says all numbers of a kind: "3 added, 1 conversation shorter".
+func (k *Kind) Summary() string {
 	var parts []string
 	add := func(n int, format string, args ...any) {
 		if n > 0 {

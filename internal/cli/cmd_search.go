@@ -319,7 +319,8 @@ func (a *app) showHits(ctx context.Context, ix *search.Index, q search.Query, ti
 			continue
 		}
 		a.printf("%s\n", clip(hitLine(h), a.columns()))
-		if fate := hitFate(h, times); all && fate != "" {
+		fate := h.Fate(func(id string) string { return times[id].Local().Format("2 January 2006") })
+		if all && fate != "" {
 			a.printf("    %s\n", fate)
 		}
 	}
@@ -351,22 +352,4 @@ func hitLine(h *search.Hit) string {
 		line += ": " + h.Snippet.Text
 	}
 	return printable(line)
-}
-
-// hitFate tells since when something is there, and whether it still is.
-func hitFate(h *search.Hit, times map[string]time.Time) string {
-	day := func(id string) string { return times[id].Local().Format("2 January 2006") }
-	switch {
-	case h.Gone && h.GoneSince != "":
-		text := fmt.Sprintf("gone since %s; last in the version of %s", day(h.GoneSince), day(h.LastVersion))
-		if h.Doubtful {
-			text += " (not everything of that version could be read)"
-		}
-		return text
-	case h.Changed:
-		return fmt.Sprintf("changed since; so until %s", day(h.LastVersion))
-	case h.FirstVersion != "":
-		return "there since the version of " + day(h.FirstVersion)
-	}
-	return ""
 }

@@ -63,3 +63,45 @@ type ContentRecords struct {
 	Problems     []string        `json:"problems,omitempty" doc:"What could not be read, the first few"`
 	MoreProblems int             `json:"more_problems,omitempty"`
 }
+
+// Found is a page of what a search in what was written has found.
+type Found struct {
+	Hits  []Hit      `json:"hits"`
+	Next  string     `json:"next,omitempty" doc:"Pass it as after to get what follows"`
+	Index FoundIndex `json:"index"`
+}
+
+// Hit is a record that was found, in one of its forms.
+type Hit struct {
+	Kind         string    `json:"kind"`
+	Table        string    `json:"table"`
+	Key          string    `json:"key" doc:"Of the same thing in every version"`
+	Title        string    `json:"title"`
+	Detail       string    `json:"detail,omitempty"`
+	Time         time.Time `json:"time,omitzero"`
+	Group        string    `json:"group,omitempty"`
+	Deleted      bool      `json:"deleted" doc:"Among what was deleted recently, when it was last seen"`
+	Snippet      string    `json:"snippet,omitempty" doc:"A piece of what it says"`
+	InVersions   []string  `json:"in_versions" doc:"Those that have it in this form, the oldest first"`
+	FirstVersion string    `json:"first_version"`
+	LastVersion  string    `json:"last_version"`
+	Changed      bool      `json:"changed" doc:"The newest version has it in another form"`
+	Gone         bool      `json:"gone" doc:"It is no longer on the phone, in any form"`
+	GoneSince    string    `json:"gone_since,omitempty" doc:"The first version without it"`
+	Doubtful     bool      `json:"doubtful" doc:"Some of its kind could not be read in that version, and it may be one of those"`
+}
+
+// FoundIndex tells how much of the versions asked for could be searched.
+type FoundIndex struct {
+	Ready  int    `json:"ready" doc:"Versions that were searched"`
+	Of     int    `json:"of" doc:"Versions that there are"`
+	Sealed int    `json:"sealed" doc:"Versions that cannot be searched without their backup password"`
+	Making bool   `json:"making" doc:"The others are being read just now: ask again"`
+	Text   string `json:"text,omitempty" doc:"What is being read"`
+	Error  string `json:"error,omitempty" doc:"Why reading ended the last time"`
+}
+
+// Changes tell what is different between two versions.
+type Changes struct {
+	Changes any `json:"changes" doc:"As keepsake diff --content --json prints it: package extract/changes, type Changes"`
+}
