@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"html/template"
 	"io"
@@ -14,29 +15,58 @@ import (
 	"github.com/keepsake-backup/keepsake/extract"
 	"github.com/keepsake-backup/keepsake/extract/ical"
 	"github.com/keepsake-backup/keepsake/extract/outtree"
+	"github.com/keepsake-backup/keepsake/internal/sqlitefs"
 )
 
 // Formats implements extract.Exporter.
 func (*Reader) Formats() []extract.Format {
-	return []extract.Format{{Name: "html", Title: "Bookmarks that every browser imports (.html)"}}
+	return []extract.Format{{Name: "html", Title: "Bookmarks and tabs that every browser imports, history by month (.html)"}}
 }
 
 // Export implements extract.Exporter: Safari/Bookmarks.html, with the reading list as a
-// folder. History and tabs are for tables.
-func (*Reader) Export(ctx context.Context, src *extract.Source, o extract.ExportOptions, out *outtree.Tree, _ extract.Reporter) error {
-	page, err := bookmarksPage(ctx, src, o.Query)
+// folder; Safari/History/2026-05.html for each month, and Safari/Open Tabs.html, where
+// the backup has them.
+func (*Reader) Export(ctx context.Context, src *extract.Source, o extract.ExportOptions, out *outtree.Tree, rep extract.Reporter) error {
+	var damaged error // bookmarks that cannot be read do not stop the rest
+	if q := o.Query; q.Table == "" || q.Table == tableBookmarks || q.Table == tableReading {
+		switch err := exportBookmarks(ctx, src, q, out); {
+		case err == nil || q.Table == "" && errors.Is(err, errNoBookmarks):
+		case q.Table == "" && ctx.Err() == nil && errors.Is(err, sqlitefs.ErrDamaged):
+			damaged = err
+		default:
+			return err
+		}
+	}
+	p := &pages{ctx: ctx, src: src, query: o.Query, out: out, rep: rep}
+	if err := p.history(); err != nil {
+		return err
+	}
+	if err := p.openTabs(); err != nil {
+		return err
+	}
+	return damaged
+}
+
+func exportBookmarks(ctx context.Context, src *extract.Source, q extract.Query, out *outtree.Tree) error {
+	page, err := bookmarksPage(ctx, src, q)
 	if err != nil {
 		return err
+	}
+	if len(page) == 0 && (q.Group != "" || q.Key != "") {
+		return nil // what was asked for is something else
 	}
 	sum := sha256.New()
 	if err := page.write(sum); err != nil {
 		return err
 	}
-	f := outtree.File{Path: []string{"Safari", "Bookmarks.html"}, Key: joined("/", "safari/bookmarks.html", o.Query.Table, o.Query.Group, o.Query.Key),
+	f := outtree.File{Path: []string{"Safari", "Bookmarks.html"}, Key: joined("/", "safari/bookmarks.html", q.Table, q.Group, q.Key),
 		Stamp: hex.EncodeToString(sum.Sum(nil)[:16]), Document: true}
 	_, err = out.Put(ctx, f, page.write)
 	return err
 }
+
+// errNoBookmarks tells that there are other stores, but not that of bookmarks.
+var errNoBookmarks = fmt.Errorf("read Safari: Bookmarks.db: %w", extract.ErrAbsent)
 
 // Files implements extract.Filer: Bookmarks.html, where there are bookmarks.
 func (*Reader) Files(ctx context.Context, src *extract.Source, give func(extract.File) error) error {
@@ -78,7 +108,7 @@ func bookmarksPage(ctx context.Context, src *extract.Source, q extract.Query) (p
 		return nil, err
 	}
 	if len(stores) == 0 {
-		return nil, fmt.Errorf("read Safari: Bookmarks.db: %w", extract.ErrAbsent)
+		return nil, errNoBookmarks
 	}
 	var nodes []*node
 	for _, s := range stores {

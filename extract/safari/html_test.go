@@ -12,6 +12,7 @@ import (
 	"golang.org/x/net/html"
 
 	"github.com/keepsake-backup/keepsake/extract"
+	"github.com/keepsake-backup/keepsake/extract/extracttest"
 	"github.com/keepsake-backup/keepsake/extract/outtree"
 	"github.com/keepsake-backup/keepsake/extract/safari"
 )
@@ -122,7 +123,7 @@ func TestHTMLAgain(t *testing.T) {
 	dir, src := t.TempDir(), made(t, odd(t))
 	first, _ := export(t, src, dir, extract.Query{})
 	second, stats := export(t, src, dir, extract.Query{})
-	if first != second || stats.Written != 0 || stats.Kept != 1 {
+	if first != second || stats.Written != 0 || stats.Kept != 4 {
 		t.Errorf("second run: %+v", stats)
 	}
 	err := safari.New().Files(t.Context(), src, func(f extract.File) error {
@@ -140,13 +141,59 @@ func TestHTMLAgain(t *testing.T) {
 	}
 	without := odd(t)
 	delete(without, "Bookmarks.db")
-	out, err := outtree.Open(t.TempDir())
+	src = made(t, without)
+	dir = t.TempDir()
+	out, err := outtree.Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer out.Close()
-	if err := safari.New().Export(t.Context(), made(t, without), extract.ExportOptions{}, out, nil); !errors.Is(err, extract.ErrAbsent) {
+	if err := safari.New().Export(t.Context(), src, extract.ExportOptions{Query: extract.Query{Table: "bookmarks"}}, out, nil); !errors.Is(err, extract.ErrAbsent) {
 		t.Errorf("without bookmarks: %v", err)
+	}
+	if err := safari.New().Export(t.Context(), src, extract.ExportOptions{}, out, nil); err != nil || out.Stats().Written != 3 {
+		t.Errorf("without bookmarks: %+v, %v", out.Stats(), err)
+	}
+}
+
+// TestPages finds every visit and tab of a phone on the pages.
+func TestPages(t *testing.T) {
+	dir, src := t.TempDir(), extracttest.Source(t, phone(t, "17.3"))
+	export(t, src, dir, extract.Query{})
+	page := func(pattern string) string {
+		all := ""
+		names, err := filepath.Glob(filepath.Join(dir, "Safari", pattern))
+		if err != nil || len(names) == 0 {
+			t.Fatalf("no %s, %v", pattern, err)
+		}
+		for _, name := range names {
+			data, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all += string(data)
+		}
+		return all
+	}
+	history, tabs := page("History/*.html"), page("Open Tabs.html")
+	visits := read[*safari.Visit](t, src, "history")
+	if n := strings.Count(history, "<li>"); n != len(visits) || n == 0 {
+		t.Errorf("%d lines of history, %d visits", n, len(visits))
+	}
+	for _, v := range visits {
+		at := v.Time.In(src.Local())
+		if !strings.Contains(history, html.EscapeString(v.URL)) || !strings.Contains(history, at.Format("15:04")) || !strings.Contains(history, at.Format("2 January 2006")) {
+			t.Errorf("not there: %+v", v)
+		}
+	}
+	n := 0
+	for _, tab := range read[*safari.Tab](t, src, "tabs") {
+		if !tab.Deleted {
+			n++
+		}
+	}
+	if links := strings.Count(tabs, "<DT><A"); links != n || n == 0 || strings.Count(tabs, "<DL>") != strings.Count(tabs, "</DL>") {
+		t.Errorf("%d links for %d tabs:\n%s", links, n, tabs)
 	}
 }
 
