@@ -90,6 +90,7 @@ func judge(t *testing.T, fsys fs.FS, src *extract.Source) {
 			t.Error("a call is not volatile")
 		}
 	}
+	checkValues(t, fsys, c)
 	for _, list := range [][][]string{want, got} {
 		slices.SortFunc(list, func(a, b []string) int { return strings.Compare(strings.Join(a, ","), strings.Join(b, ",")) })
 	}

@@ -46,6 +46,7 @@ func judge(t *testing.T, fsys fs.FS) {
 	if diff := cmp.Diff(ask(book, "cards.sql"), got); diff != "" {
 		t.Errorf("cards (- sqlite3, + read):\n%s", diff)
 	}
+	checkValues(t, fsys, c)
 	if want := len(ask(images, "pictures.sql")); withPicture != want {
 		t.Errorf("%d pictures, sqlite3 has %d", withPicture, want)
 	}
