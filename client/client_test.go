@@ -147,6 +147,8 @@ func TestEveryOperationHasAMethod(t *testing.T) {
 	drop(c.CreateAccount(ctx, api.NewAccount{}))
 	drop(c.ChangeAccount(ctx, 7, api.ChangeAccount{Login: &login}))
 	drop(c.DeleteAccount(ctx, 7))
+	drop(c.Sessions(ctx))
+	drop(c.EndSession(ctx, 1))
 	drop(c.ChangePassword(ctx, api.ChangePassword{}))
 	drop(c.Tokens(ctx))
 	drop(c.CreateToken(ctx, api.NewToken{}))
@@ -170,7 +172,7 @@ func TestEveryOperationHasAMethod(t *testing.T) {
 	defer rec.mu.Unlock()
 	for path, ops := range d.Paths {
 		for method := range ops {
-			fill := strings.NewReplacer("{udid}", u, "/versions/{id}", "/versions/"+v, "{name}", "T", "/jobs/{id}", "/jobs/1", "/tokens/{id}", "/tokens/1", "/accounts/{id}", "/accounts/7", "/passkeys/{id}", "/passkeys/AA", "{kind}", "K")
+			fill := strings.NewReplacer("{udid}", u, "/versions/{id}", "/versions/"+v, "{name}", "T", "/jobs/{id}", "/jobs/1", "/tokens/{id}", "/tokens/1", "/sessions/{id}", "/sessions/1", "/accounts/{id}", "/accounts/7", "/passkeys/{id}", "/passkeys/AA", "{kind}", "K")
 			if want := strings.ToUpper(method) + " /api/v1" + fill.Replace(path); !slices.Contains(rec.seen, want) {
 				t.Errorf("no method of Client asks for %s", want)
 			}

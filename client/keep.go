@@ -135,6 +135,17 @@ func (c *Client) ChangePassword(ctx context.Context, p api.ChangePassword) error
 	return c.put(ctx, "change password", "/me/password", p)
 }
 
+// Sessions are where the token's own account is signed in, the last used first.
+func (c *Client) Sessions(ctx context.Context) ([]api.Session, error) {
+	s, err := get[api.Sessions](ctx, c, "list sessions", "/me/sessions", nil)
+	return s.Sessions, err
+}
+
+// EndSession signs the token's own account out somewhere.
+func (c *Client) EndSession(ctx context.Context, id int64) error {
+	return c.call(ctx, "end session", http.MethodDelete, at("me", "sessions", number(id)), nil, nil, nil)
+}
+
 // Tokens are those of the token's own account.
 func (c *Client) Tokens(ctx context.Context) ([]api.Token, error) {
 	t, err := get[api.Tokens](ctx, c, "list tokens", "/tokens", nil)

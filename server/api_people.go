@@ -20,9 +20,23 @@ func (a *apiRoutes) peopleOperations() {
 			v := visitorFrom(ctx)
 			return bodyOf(api.Me{Account: who.Account, Login: v.Login, Name: who.Name, Admin: who.Admin, Scopes: v.Scopes, Phones: who.Phones}), nil
 		})
-	handle(a, operation{method: "PUT", path: "/me/password", id: "change-password", summary: "Change your own password; all other sessions of yours end", tag: "people", scope: scopeAdmin, fresh: true, status: http.StatusNoContent},
+	handle(a, operation{method: "PUT", path: "/me/password", id: "change-password", summary: "Change your own password; all other sessions of yours end, tokens and passkeys stay", tag: "people", scope: scopeAdmin, fresh: true, status: http.StatusNoContent},
 		func(ctx context.Context, who service.Who, in *struct{ Body api.ChangePassword }) (*none, error) {
-			return &none{}, a.rt.o.Auth.SetPassword(ctx, who.Account, who.Account, secretOf(in.Body.Old), secretOf(in.Body.New))
+			return &none{}, a.rt.o.Auth.ChangePassword(ctx, sessionFrom(ctx), secretOf(in.Body.Old), secretOf(in.Body.New))
+		})
+	handle(a, operation{method: "GET", path: "/me/sessions", id: "sessions", summary: "Where you are signed in, the last used first", tag: "people", scope: scopeAdmin},
+		func(ctx context.Context, who service.Who, _ *none) (*body[api.Sessions], error) {
+			all, err := a.rt.o.Auth.Sessions(ctx, who.Account)
+			here := visitorFrom(ctx).Session
+			return bodyOf(api.Sessions{Sessions: each(all, func(s Session) api.Session {
+				return api.Session{ID: s.ID, SignedIn: s.SignedIn.UTC(), Used: s.Used.UTC(), Expires: s.Expires.UTC(), Address: s.Address, Here: s.ID == here}
+			})}), err
+		})
+	handle(a, operation{method: "DELETE", path: "/me/sessions/{id}", id: "end-session", summary: "Sign out somewhere", tag: "people", scope: scopeAdmin, status: http.StatusNoContent},
+		func(ctx context.Context, who service.Who, in *struct {
+			ID int64 `path:"id"`
+		}) (*none, error) {
+			return &none{}, a.rt.o.Auth.EndSession(ctx, who.Account, in.ID)
 		})
 	a.accountOperations()
 	a.tokenOperations()

@@ -29,6 +29,10 @@ type Gate interface {
 	Token(ctx context.Context, token secret.Text) (Token, error)
 	SignOut(ctx context.Context, session int64) error
 	SignOutAll(ctx context.Context, account int64) error
+	// Sessions are those of an account, the last used first.
+	Sessions(ctx context.Context, account int64) ([]Session, error)
+	// EndSession ends a session of an account; catalog.ErrNotFound if it has none such.
+	EndSession(ctx context.Context, account, session int64) error
 }
 
 // Passkeys are the ceremonies of WebAuthn. Begin gives what the browser's
@@ -48,8 +52,11 @@ type People interface {
 	Accounts(ctx context.Context) ([]Account, error)
 	CreateAccount(ctx context.Context, by int64, a Account, password secret.Text) (Account, error)
 	UpdateAccount(ctx context.Context, by int64, a Account) error
-	// SetPassword ends all other sessions of the account; old is not looked at if by
-	// is another account.
+	// ChangePassword changes the password of whoever has the session, and ends all their
+	// others. Tokens and passkeys stay.
+	ChangePassword(ctx context.Context, s Session, old, new secret.Text) error
+	// SetPassword ends all sessions of the account; old is not looked at if by is another
+	// account.
 	SetPassword(ctx context.Context, by, account int64, old, new secret.Text) error
 	DeleteAccount(ctx context.Context, by, account int64) error
 	Tokens(ctx context.Context, account int64) ([]Token, error)

@@ -76,9 +76,16 @@ type browser struct {
 // member is a browser with a session of the account's.
 func (h *house) member(account int) *browser {
 	h.t.Helper()
-	h.people.mu.Lock()
-	defer h.people.mu.Unlock()
-	token, _ := h.people.session(h.people.accounts[account-1])
+	all, err := h.people.Accounts(context.Background())
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	a := all[account-1]
+	password := map[string]string{"anna": annasPassword, "ben": bensPassword}[a.Login]
+	token, _, err := h.people.People.SignIn(context.Background(), a.Login, secretText(password), "")
+	if err != nil {
+		h.t.Fatal(err)
+	}
 	return &browser{h: h, cookie: token.Reveal()}
 }
 

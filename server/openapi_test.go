@@ -105,7 +105,7 @@ func TestOperationsWork(t *testing.T) {
 	for _, p := range []string{"POST /api/v1/accounts", "POST /api/v1/tokens"} {
 		works[p] = 201
 	}
-	for _, p := range []string{"DELETE /api/v1/passkeys/{id}", "DELETE /api/v1/tokens/{id}", "GET /api/v1/phones/{udid}/versions/{id}/download",
+	for _, p := range []string{"DELETE /api/v1/passkeys/{id}", "DELETE /api/v1/tokens/{id}", "DELETE /api/v1/me/sessions/{id}", "GET /api/v1/phones/{udid}/versions/{id}/download",
 		"POST /api/v1/preflight", "POST /api/v1/targets/{name}/copy"} {
 		works[p] = 404 // there is none, or none of that name
 	}
@@ -150,7 +150,7 @@ var sameAs = map[string]string{
 	"POST /targets/add": "add-target", "POST /targets/{name}/copy": "copy", "POST /targets/{name}/remove": "remove-target",
 	"POST /settings": "set-settings", "POST /settings/test": "test-notification",
 	"POST /people": "create-account", "POST /people/{account}": "change-account", "POST /account/password": "change-password", "POST /account/passkeys/drop": "delete-passkey",
-	"POST /account/tokens": "create-token", "POST /account/tokens/drop": "delete-token",
+	"POST /account/sessions/end": "end-session", "POST /account/tokens": "create-token", "POST /account/tokens/drop": "delete-token",
 	"POST /setup/place": "set-up", "POST /setup/phone/{udid}": "pair", "POST /activity/{job}/cancel": "cancel", "POST /signal/{token}": "signal",
 	"POST /signin": "", "POST /signout": "", "POST /setup/account": "", "POST /passkeys/signin/begin": "", "POST /passkeys/signin/finish": "", "POST /passkeys/register/begin": "", "POST /passkeys/register/finish": "",
 }

@@ -41,6 +41,10 @@ func (p *pages) showAccount(w http.ResponseWriter, r *http.Request, wrong *probl
 	if err != nil {
 		return fmt.Errorf("read tokens: %w", err)
 	}
+	sessions, err := p.o.Auth.Sessions(ctx, v.Account)
+	if err != nil {
+		return fmt.Errorf("read sessions: %w", err)
+	}
 	o, err := p.o.Service.Overview(ctx, v.Who)
 	if err != nil {
 		return fmt.Errorf("look at everything: %w", err)
@@ -60,16 +64,17 @@ func (p *pages) showAccount(w http.ResponseWriter, r *http.Request, wrong *probl
 		Admin       bool
 		Passkeys    []key
 		Tokens      []Token
+		Sessions    []Session
+		Here        int64 // the session of this browser
 		Phones      []service.Phone
 		Made        made
-	}{v.Name, v.Login, v.Admin, keys, tokens, mine, m}})
+	}{v.Name, v.Login, v.Admin, keys, tokens, sessions, v.Session, mine, m}})
 }
 
 func (p *pages) changePassword(w http.ResponseWriter, r *http.Request) error {
-	id := whoFrom(r.Context()).Account
 	next, err := twice(r)
 	if err == nil {
-		err = p.o.Auth.SetPassword(r.Context(), id, id, secret.NewText(r.PostFormValue("old")), secret.NewText(next))
+		err = p.o.Auth.ChangePassword(r.Context(), sessionFrom(r.Context()), secret.NewText(r.PostFormValue("old")), secret.NewText(next))
 	}
 	if errors.Is(err, ErrWrong) {
 		err = &inputError{"the old password is wrong", "Type the password that you sign in with now."}
@@ -78,6 +83,18 @@ func (p *pages) changePassword(w http.ResponseWriter, r *http.Request) error {
 		return again(err, func(e *problem) error { return p.showAccount(w, r, e, made{}) })
 	}
 	return seeOther(w, r, "/account?said=password")
+}
+
+// endSession signs out at another browser.
+func (p *pages) endSession(w http.ResponseWriter, r *http.Request) error {
+	id, err := strconv.ParseInt(r.PostFormValue("id"), 10, 64)
+	if err != nil {
+		return errAbsent
+	}
+	if err := p.o.Auth.EndSession(r.Context(), whoFrom(r.Context()).Account, id); err != nil {
+		return fmt.Errorf("end session: %w", err)
+	}
+	return seeOther(w, r, "/account?said=signedout")
 }
 
 func (p *pages) deletePasskey(w http.ResponseWriter, r *http.Request) error {

@@ -86,6 +86,7 @@ func (p *pages) routes() map[string]page {
 		"GET /account":                p.account,
 		"POST /account/password":      p.fresh(p.changePassword),
 		"POST /account/passkeys/drop": p.fresh(p.deletePasskey),
+		"POST /account/sessions/end":  p.endSession,
 		"POST /account/tokens":        p.fresh(p.makeToken),
 		"POST /account/tokens/drop":   p.deleteToken,
 
@@ -157,6 +158,7 @@ var said = map[string]string{
 	"granted":    "Admins may look inside this phone’s backups and restore them.",
 	"ungranted":  "Admins may not look inside this phone’s backups any more.",
 	"removed":    "Removed.",
+	"signedout":  "Signed out there.",
 	"remembered": "The password is right, and remembered.",
 	"tested":     "A message is on its way. Look whether it arrives.",
 	"passkey":    "Your passkey is ready: sign in with it the next time.",

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/keepsake-backup/keepsake/server"
 	"github.com/keepsake-backup/keepsake/server/fake"
@@ -154,9 +155,7 @@ func TestFreshSignIn(t *testing.T) {
 	h := newHouse(t)
 	anna := h.member(1)
 	h.people.mu.Lock()
-	s := h.people.sessions[anna.cookie]
-	s.SignedIn = s.SignedIn.Add(-server.FreshFor - 1e9)
-	h.people.sessions[anna.cookie] = s
+	h.people.aged[anna.cookie] = server.FreshFor + time.Second
 	h.people.mu.Unlock()
 	for path, body := range map[string]string{"/api/v1/restores": `{"udid":"` + fake.Anna + `","source":"` + fake.Anna + `","version":"x"}`, "/api/v1/recovery-sheet": `{}`, "/api/v1/tokens": `{"name":"x","scopes":["read"]}`} {
 		if a := anna.do("POST", path, body); a.StatusCode != http.StatusForbidden || !strings.Contains(a.body, "sign in again") {

@@ -41,6 +41,12 @@ func visitorFrom(ctx context.Context) visitor {
 // its Account is never 0.
 func whoFrom(ctx context.Context) service.Who { return visitorFrom(ctx).Who }
 
+// sessionFrom is the session in which is asked; its ID is 0 for a token.
+func sessionFrom(ctx context.Context) Session {
+	v := visitorFrom(ctx)
+	return Session{ID: v.Session, Account: Account{ID: v.Account}}
+}
+
 // signedIn tells whether there is a session or a token at all.
 func (v visitor) signedIn() bool { return v.Account != 0 }
 

@@ -59,6 +59,21 @@ type Settings struct {
 	RehearseMonthly bool     `json:"rehearse_monthly"`
 }
 
+// Session is somebody's at a browser.
+type Session struct {
+	ID       int64     `json:"id"`
+	SignedIn time.Time `json:"signed_in"`
+	Used     time.Time `json:"used"`
+	Expires  time.Time `json:"expires"`
+	Address  string    `json:"address,omitempty" doc:"From where"`
+	Here     bool      `json:"here" doc:"It is the one in which is asked"`
+}
+
+// Sessions are all of an account.
+type Sessions struct {
+	Sessions []Session `json:"sessions"`
+}
+
 // Me is who asks.
 type Me struct {
 	Account int64    `json:"account"`

@@ -84,13 +84,13 @@ func (p *People) CreateFirst(_ context.Context, login, name string, password sec
 }
 
 // SignIn implements server.Gate.
-func (p *People) SignIn(_ context.Context, login string, password secret.Text, _ string) (secret.Text, server.Session, error) {
+func (p *People) SignIn(_ context.Context, login string, password secret.Text, address string) (secret.Text, server.Session, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, a := range p.accounts {
 		if a.Login == login && p.passwords[a.ID] == password.Reveal() && !a.Disabled {
 			p.next++
-			s := server.Session{ID: p.next, Account: a, SignedIn: p.now(), Expires: p.now().Add(24 * time.Hour)}
+			s := server.Session{ID: p.next, Account: a, SignedIn: p.now(), Used: p.now(), Expires: p.now().Add(24 * time.Hour), Address: address}
 			text := rand.Text()
 			p.sessions[text] = s
 			return secret.NewText(text), s, nil
@@ -134,6 +134,27 @@ func (p *People) SignOutAll(_ context.Context, account int64) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	maps.DeleteFunc(p.sessions, func(_ string, s server.Session) bool { return s.Account.ID == account })
+	return nil
+}
+
+// Sessions implements server.Gate.
+func (p *People) Sessions(_ context.Context, account int64) ([]server.Session, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := slices.DeleteFunc(slices.Collect(maps.Values(p.sessions)), func(s server.Session) bool { return s.Account.ID != account })
+	slices.SortFunc(all, func(a, b server.Session) int { return int(b.ID - a.ID) })
+	return all, nil
+}
+
+// EndSession implements server.Gate.
+func (p *People) EndSession(_ context.Context, account, id int64) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := len(p.sessions)
+	maps.DeleteFunc(p.sessions, func(_ string, s server.Session) bool { return s.ID == id && s.Account.ID == account })
+	if len(p.sessions) == n {
+		return fs.ErrNotExist
+	}
 	return nil
 }
 
@@ -206,6 +227,17 @@ func (p *People) SetPassword(_ context.Context, by, account int64, old, new secr
 		return server.ErrWrong
 	}
 	p.passwords[account] = new.Reveal()
+	return nil
+}
+
+// ChangePassword implements server.People.
+func (p *People) ChangePassword(ctx context.Context, s server.Session, old, new secret.Text) error {
+	if err := p.SetPassword(ctx, s.Account.ID, s.Account.ID, old, new); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	maps.DeleteFunc(p.sessions, func(_ string, t server.Session) bool { return t.Account.ID == s.Account.ID && t.ID != s.ID })
 	return nil
 }
 
