@@ -21,11 +21,13 @@ func TestDamage(t *testing.T) { extracttest.Damage(t, calendar.New(), phone(t, "
 
 // TestAgainstSQLite compares every event with what sqlite3 says, by content-schemas.md 8.
 func TestAgainstSQLite(t *testing.T) {
-	for _, ios := range []string{"13.7", "18.6", "26.1"} {
+	for _, ios := range extracttest.Generations {
 		t.Run(ios, func(t *testing.T) {
 			fsys := phone(t, ios)
 			got := map[string]bool{}
-			for _, e := range events(t, extracttest.Source(t, fsys), extract.Query{}) {
+			list := events(t, extracttest.Source(t, fsys), extract.Query{})
+			checkValues(t, fsys, list)
+			for _, e := range list {
 				place, host := "", ""
 				if e.Place != nil {
 					place = e.Place.Title

@@ -32,7 +32,9 @@ func storesOf(src *extract.Source) []string {
 func againstSQLite(t *testing.T, src *extract.Source) {
 	t.Helper()
 	got := map[string]bool{}
-	for _, r := range all(t, src) {
+	list := all(t, src)
+	checkValues(t, src, list)
+	for _, r := range list {
 		due := ""
 		if !r.Due.IsZero() {
 			due = r.Due.Time.Format("2006-01-02 15:04:05")
