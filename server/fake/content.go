@@ -37,6 +37,9 @@ func (t thing) MarshalJSON() ([]byte, error) {
 	return json.Marshal(map[string]any{"key": t.entry.Key, "values": t.row})
 }
 
+// Unreadable is the kind that no version's reader can read.
+const Unreadable = "calls"
+
 // made is what every version of the household holds of a kind.
 type made struct {
 	kind    service.ContentKind
@@ -74,7 +77,7 @@ var contents = sync.OnceValue(func() []made {
 		phone := fmt.Sprintf("+49 170 55501%02d", i)
 		contacts.records = append(contacts.records, thing{extract.Entry{Table: "contacts", Key: fmt.Sprintf("c%d", i), Title: name, Detail: phone}, []string{name, phone, fmt.Sprintf("person%d@example.org", i)}})
 	}
-	calls := made{kind: kind("calls", "Calls", "", service.ContentFailed, "Who", "When")}
+	calls := made{kind: kind(Unreadable, "Calls", "", service.ContentFailed, "Who", "When")}
 	calls.kind.Why = "read HomeDomain/Library/CallHistoryDB/CallHistory.storedata: the database is damaged"
 	return []made{photos, contacts, messages(kind("messages", "Messages", "conversations", service.ContentThere, chat.Table.Columns...), at), calls,
 		{kind: kind("voicemail", "Voicemail", "", service.ContentAbsent, "Who")}}
