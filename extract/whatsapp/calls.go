@@ -131,7 +131,7 @@ func readCalls(ctx context.Context, src *extract.Source, c container, db *sqlite
 		whole = db.List("ZWAAGGREGATECALLEVENT", "a", "ZINCOMING", "ZMISSED", "ZVIDEO")
 	}
 	rows, err := db.QueryContext(ctx, fmt.Sprintf("SELECT %s, %s FROM ZWACDCALLEVENT e%s ORDER BY e.Z_PK LIMIT %d",
-		db.List("ZWACDCALLEVENT", "e", "Z_PK", "ZDATE", "ZDURATION", "ZOUTCOME", "ZBYTESRECEIVED", "ZBYTESSENT", "ZGROUPJIDSTRING"), whole, join, maxCalls))
+		db.List("ZWACDCALLEVENT", "e", "Z_PK", "ZDATE", "ZDURATION", "ZOUTCOME", "ZBYTESRECEIVED", "ZBYTESSENT", "ZGROUPJIDSTRING", "ZGROUPCALLCREATORUSERJIDSTRING"), whole, join, maxCalls))
 	if err != nil {
 		return nil, db.Err(ctx, err)
 	}
@@ -140,12 +140,15 @@ func readCalls(ctx context.Context, src *extract.Source, c container, db *sqlite
 	for rows.Next() {
 		var pk, outcome, received, sent, incoming, missed, video sqlitefs.Int
 		var date, seconds sqlitefs.Real
-		var group sqlitefs.Text
-		if err := rows.Scan(&pk, &date, &seconds, &outcome, &received, &sent, &group, &incoming, &missed, &video); err != nil {
+		var group, creator sqlitefs.Text
+		if err := rows.Scan(&pk, &date, &seconds, &outcome, &received, &sent, &group, &creator, &incoming, &missed, &video); err != nil {
 			return nil, db.Err(ctx, err)
 		}
 		call := &Call{Key: fmt.Sprintf("%scall/%d", c.prefix, pk.Int), Time: extract.CocoaTime(date.Float), People: people[pk.Int], Group: bare(group.String),
 			Incoming: incoming.Bool(), Missed: missed.Bool() || outcome.Valid && outcome.Int == 1, Video: video.Bool(), Seconds: max(0, seconds.Float), Service: c.app, Received: received.Int, Sent: sent.Int}
+		if !incoming.Valid { // without the row of a group of calls, who began it tells
+			call.Incoming = creator.String != "" && !dir.isOwn(creator.String)
+		}
 		if outcome.Valid {
 			call.Outcome = cmp.Or(outcomes[outcome.Int], fmt.Sprintf("outcome %d", outcome.Int))
 		}

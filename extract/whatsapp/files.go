@@ -59,8 +59,11 @@ func (b *book) media(ctx context.Context, folders map[string]string, give func(e
 		return nil
 	}
 	on := "i.Z_PK = m.ZMEDIAITEM"
-	if !b.db.Has("ZWAMESSAGE", "ZMEDIAITEM") {
+	switch {
+	case !b.db.Has("ZWAMESSAGE", "ZMEDIAITEM"):
 		on = "i.ZMESSAGE = m.Z_PK"
+	case b.mediaBack:
+		on += " OR m.ZMEDIAITEM IS NULL AND m.Z_PK = i.ZMESSAGE"
 	}
 	rows, err := b.db.QueryContext(ctx, fmt.Sprintf("SELECT %s, %s FROM ZWAMEDIAITEM i JOIN ZWAMESSAGE m ON %s WHERE i.ZMEDIALOCALPATH IS NOT NULL ORDER BY m.Z_PK",
 		b.db.List("ZWAMESSAGE", "m", "ZCHATSESSION", "ZMESSAGEDATE", "ZMESSAGETYPE"), b.db.List("ZWAMEDIAITEM", "i", "ZMEDIALOCALPATH", "ZTITLE"), on))

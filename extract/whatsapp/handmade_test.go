@@ -122,6 +122,44 @@ func TestOldStore(t *testing.T) {
 	}
 }
 
+// TestMediaByMessage: a message may not say which media item is its own, and a call may
+// not have what says whether it came in.
+func TestMediaByMessage(t *testing.T) {
+	src := extracttest.Source(t, fstest.MapFS{
+		chats: database(t,
+			"CREATE TABLE ZWACHATSESSION (Z_PK INTEGER PRIMARY KEY, ZCONTACTJID VARCHAR, ZPARTNERNAME VARCHAR)",
+			"CREATE TABLE ZWAMESSAGE (Z_PK INTEGER PRIMARY KEY, ZCHATSESSION INTEGER, ZISFROMME INTEGER, ZMESSAGETYPE INTEGER, ZMESSAGEDATE TIMESTAMP, ZMEDIAITEM INTEGER, ZSTANZAID VARCHAR, ZTOJID VARCHAR)",
+			"CREATE TABLE ZWAMEDIAITEM (Z_PK INTEGER PRIMARY KEY, ZMESSAGE INTEGER, ZMEDIALOCALPATH VARCHAR, ZTITLE VARCHAR)",
+			"INSERT INTO ZWACHATSESSION VALUES (1, '12025550100@s.whatsapp.net', 'Jane')",
+			"INSERT INTO ZWAMESSAGE VALUES (1, 1, 0, 1, 500000000, NULL, 'A', '12025550199@s.whatsapp.net'), (2, 1, 0, 1, 500000001, 7, 'B', NULL), (3, 1, 0, 0, 500000002, NULL, 'C', NULL)",
+			"INSERT INTO ZWAMEDIAITEM VALUES (5, 1, 'Media/a.jpg', 'one'), (7, 2, 'Media/b.jpg', 'two'), (8, 2, 'Media/c.jpg', 'three')"),
+		domain + "/Message/Media/a.jpg": {Data: []byte("a")},
+		domain + "/Message/Media/b.jpg": {Data: []byte("b")},
+		domain + "/CallHistory.sqlite": database(t,
+			"CREATE TABLE ZWACDCALLEVENT (Z_PK INTEGER PRIMARY KEY, ZDATE TIMESTAMP, ZOUTCOME INTEGER, ZGROUPCALLCREATORUSERJIDSTRING VARCHAR)",
+			"INSERT INTO ZWACDCALLEVENT VALUES (1, 500000010, 0, '12025550100@s.whatsapp.net'), (2, 500000011, 0, '12025550199@s.whatsapp.net'), (3, 500000012, 0, NULL)"),
+	})
+	extracttest.Conform(t, whatsapp.New(), src)
+	var got []string
+	for _, m := range messages(t, src, extract.Query{}) {
+		for _, a := range m.Attachments {
+			got = append(got, a.Caption+" "+a.Path)
+		}
+	}
+	if want := "one " + domain + "/Message/Media/a.jpg|two " + domain + "/Message/Media/b.jpg"; strings.Join(got, "|") != want {
+		t.Errorf("files %q", got)
+	}
+	files := 0
+	if err := whatsapp.New().Files(t.Context(), src, func(extract.File) error { files++; return nil }); err != nil || files != 2 {
+		t.Errorf("%d files, %v", files, err)
+	}
+	for i, r := range extracttest.Read(t, whatsapp.New(), src, extract.Query{Table: "calls"}).Records {
+		if c := r.(*whatsapp.Call); c.Incoming != (i == 0) {
+			t.Errorf("call %+v", c)
+		}
+	}
+}
+
 // both has the messages of the public phone in both apps, and a second of the
 // virtual phone's.
 func both(t *testing.T) fs.FS {

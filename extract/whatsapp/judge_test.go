@@ -54,6 +54,7 @@ func TestAgainstSQLite(t *testing.T) {
 			if len(list) != len(want) {
 				t.Fatalf("%d messages, sqlite3 has %d", len(list), len(want))
 			}
+			checkValues(t, fsys, list)
 			replies, reacted, receipts := 0, 0, 0
 			for i, m := range list {
 				if diff := compare(m, want[i]); diff != "" {

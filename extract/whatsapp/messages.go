@@ -76,7 +76,7 @@ func (b *book) tables() string {
 	switch {
 	case !b.hasMedia():
 	case b.db.Has("ZWAMESSAGE", "ZMEDIAITEM"):
-		from += " LEFT JOIN ZWAMEDIAITEM i ON i.Z_PK = m.ZMEDIAITEM"
+		from += " LEFT JOIN ZWAMEDIAITEM i ON i.Z_PK = " + b.mediaOf()
 	default:
 		from += " LEFT JOIN ZWAMEDIAITEM i ON i.Z_PK = (SELECT min(j.Z_PK) FROM ZWAMEDIAITEM j WHERE j.ZMESSAGE = m.Z_PK)"
 	}
@@ -84,6 +84,16 @@ func (b *book) tables() string {
 		from += " LEFT JOIN ZWAMESSAGEINFO n ON n.Z_PK = m.ZMESSAGEINFO"
 	}
 	return from
+}
+
+// mediaOf is the media item of a message: the one that it refers to; of a message that
+// should have one and refers to none, that which refers to it.
+func (b *book) mediaOf() string {
+	if !b.mediaBack || !b.db.Has("ZWAMESSAGE", "ZMESSAGETYPE") {
+		return "m.ZMEDIAITEM"
+	}
+	return fmt.Sprintf("coalesce(m.ZMEDIAITEM, CASE WHEN m.ZMESSAGETYPE NOT IN (%d, %d, %d, %d, %d) THEN (SELECT min(j.Z_PK) FROM ZWAMEDIAITEM j WHERE j.ZMESSAGE = m.Z_PK) END)",
+		kindText, kindGroupEvent, kindLink, kindNotice, kindDeleted)
 }
 
 // filter is a condition and its arguments.

@@ -52,6 +52,9 @@ func (b *book) load(ctx context.Context) error {
 	if b.links, err = b.quick(ctx, "ZWAMESSAGEDATAITEM", "ZMESSAGE"); err != nil {
 		return err
 	}
+	if b.mediaBack, err = b.quick(ctx, "ZWAMEDIAITEM", "ZMESSAGE"); err != nil {
+		return err
+	}
 	counts, err := b.counts(ctx)
 	if err != nil {
 		return err

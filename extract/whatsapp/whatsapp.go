@@ -103,7 +103,9 @@ type book struct {
 	// byStanza tells that messages can be found by their stanza ID quickly.
 	byStanza bool
 	links    bool
-	undated  bool // some have no date
+	// mediaBack tells that media items can be found by their message quickly.
+	mediaBack bool
+	undated   bool // some have no date
 }
 
 // open opens the books that there are. failed has the error of each that is there

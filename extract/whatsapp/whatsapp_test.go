@@ -64,7 +64,11 @@ func TestConformPublic(t *testing.T) {
 
 // sources are those that an independent reading is compared with.
 func sources(t *testing.T) map[string]fs.FS {
-	return map[string]fs.FS{"public": public(t), "13.7": phone(t, "13.7"), "17.3": phone(t, "17.3"), "26.1": phone(t, "26.1")}
+	all := map[string]fs.FS{"public": public(t)}
+	for _, ios := range extracttest.Generations {
+		all[ios] = phone(t, ios)
+	}
+	return all
 }
 
 func TestConformVirtual(t *testing.T) {
