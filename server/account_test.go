@@ -45,3 +45,52 @@ func TestSessions(t *testing.T) {
 		t.Errorf("sessions that are left: %v", list)
 	}
 }
+
+// TestSignOutElsewhere: all sessions of somebody end but the one in which it is asked.
+func TestSignOutElsewhere(t *testing.T) {
+	h := newHouse(t)
+	here, left, ben := h.member(1), h.member(1), h.member(2)
+	if a := here.do("POST", "/account/sessions/end", "others=1"); a.Header.Get("Location") != "/account?said=elsewhere" {
+		t.Fatalf("sign out elsewhere: %d %s", a.StatusCode, a.Header.Get("Location"))
+	}
+	for b, want := range map[*browser]int{here: http.StatusOK, left: http.StatusSeeOther, ben: http.StatusOK} {
+		if a := b.do("GET", "/account", ""); a.StatusCode != want {
+			t.Errorf("status %d, want %d", a.StatusCode, want)
+		}
+	}
+}
+
+// TestWhatOutlivesThePassword: tokens and passkeys stay with another password, unless
+// somebody has said otherwise where it was asked.
+func TestWhatOutlivesThePassword(t *testing.T) {
+	for name, tt := range map[string]struct {
+		form string
+		keys int
+		said string
+	}{
+		"asked, kept":   {"&asked=1&keep=1", 1, "password"},
+		"asked, let go": {"&asked=1", 0, "allnew"},
+		"not asked":     {"", 1, "password"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHouse(t)
+			program, anna := h.program(1, nil, "read"), h.member(1)
+			page := anna.do("GET", "/account", "").body
+			if !strings.Contains(page, `name="keep" value="1" checked`) {
+				t.Error("the page does not ask, or suggests to let go")
+			}
+			if a := anna.do("POST", "/account/password", "old="+annasPassword+"&new=a-new-password-2207&again=a-new-password-2207"+tt.form); a.Header.Get("Location") != "/account?said="+tt.said {
+				t.Fatalf("change the password: %d %s", a.StatusCode, a.Header.Get("Location"))
+			}
+			if status := program.do("GET", "/api/v1/me", "").StatusCode; (status == http.StatusOK) != (tt.keys > 0) {
+				t.Errorf("the token afterwards: %d", status)
+			}
+			if keys, err := h.people.Passkeys(t.Context(), 1); err != nil || len(keys) != tt.keys {
+				t.Errorf("passkeys afterwards: %v, %v", keys, err)
+			}
+		})
+	}
+	if page := newHouse(t).member(2).do("GET", "/account", "").body; strings.Contains(page, `name="keep"`) {
+		t.Error("whoever has none is asked about them")
+	}
+}

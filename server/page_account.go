@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -82,11 +83,43 @@ func (p *pages) changePassword(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return again(err, func(e *problem) error { return p.showAccount(w, r, e, made{}) })
 	}
+	if err := p.letGo(r); err != nil {
+		return err
+	}
+	if r.PostFormValue("asked") != "" && r.PostFormValue("keep") == "" {
+		return seeOther(w, r, "/account?said=allnew")
+	}
 	return seeOther(w, r, "/account?said=password")
 }
 
-// endSession signs out at another browser.
+// letGo ends the tokens and passkeys of whoever has just changed the password and does
+// not keep them: who knew the old one may have made some. They stay unless the page has
+// asked, as people are used to from elsewhere: what was set up once would stop unseen.
+func (p *pages) letGo(r *http.Request) error {
+	if r.PostFormValue("asked") == "" || r.PostFormValue("keep") != "" {
+		return nil
+	}
+	ctx, account := r.Context(), whoFrom(r.Context()).Account
+	tokens, err := p.o.Auth.Tokens(ctx, account)
+	for _, t := range tokens {
+		err = errors.Join(err, p.o.Auth.DeleteToken(ctx, account, t.ID))
+	}
+	passkeys, e := p.o.Auth.Passkeys(ctx, account)
+	err = errors.Join(err, e)
+	for _, k := range passkeys {
+		err = errors.Join(err, p.o.Auth.DeletePasskey(ctx, account, k.ID))
+	}
+	if err != nil {
+		return fmt.Errorf("the password is changed; remove passkeys and tokens: %w", err)
+	}
+	return nil
+}
+
+// endSession signs out at another browser, or with others=1 at all others.
 func (p *pages) endSession(w http.ResponseWriter, r *http.Request) error {
+	if r.PostFormValue("others") != "" {
+		return p.endOthers(w, r)
+	}
 	id, err := strconv.ParseInt(r.PostFormValue("id"), 10, 64)
 	if err != nil {
 		return errAbsent
@@ -95,6 +128,24 @@ func (p *pages) endSession(w http.ResponseWriter, r *http.Request) error {
 		return fmt.Errorf("end session: %w", err)
 	}
 	return seeOther(w, r, "/account?said=signedout")
+}
+
+func (p *pages) endOthers(w http.ResponseWriter, r *http.Request) error {
+	ctx, v := r.Context(), visitorFrom(r.Context())
+	all, err := p.o.Auth.Sessions(ctx, v.Account)
+	for _, s := range all {
+		if s.ID == v.Session {
+			continue
+		}
+		// One that has ended meanwhile is as wanted.
+		if e := p.o.Auth.EndSession(ctx, v.Account, s.ID); e != nil && !errors.Is(e, fs.ErrNotExist) {
+			err = errors.Join(err, e)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("end all other sessions: %w", err)
+	}
+	return seeOther(w, r, "/account?said=elsewhere")
 }
 
 func (p *pages) deletePasskey(w http.ResponseWriter, r *http.Request) error {

@@ -159,6 +159,8 @@ var said = map[string]string{
 	"ungranted":  "Admins may not look inside this phone’s backups any more.",
 	"removed":    "Removed.",
 	"signedout":  "Signed out there.",
+	"elsewhere":  "Signed out everywhere else.",
+	"allnew":     "Your password is changed. All else that let somebody in as you is gone: browsers, passkeys, tokens and Shortcuts.",
 	"remembered": "The password is right, and remembered.",
 	"tested":     "A message is on its way. Look whether it arrives.",
 	"passkey":    "Your passkey is ready: sign in with it the next time.",

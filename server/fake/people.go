@@ -1,6 +1,7 @@
 package fake
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -20,7 +21,7 @@ const Password = "plum-cake-1998"
 
 // People are the accounts of the family, in memory: server.Auth for tests and
 // pictures. It keeps passwords as they are and counts no failures, so it must
-// never let anybody in to anything real; passkeys it does not know at all.
+// never let anybody in to anything real; passkeys it only lists.
 type People struct {
 	mu        sync.Mutex
 	now       func() time.Time
@@ -29,6 +30,7 @@ type People struct {
 	passwords map[int64]string
 	sessions  map[string]server.Session
 	tokens    map[string]server.Token
+	passkeys  map[int64][]server.Passkey
 	audit     []server.AuditEntry
 }
 
@@ -38,13 +40,14 @@ func NewPeople(o Options) *People {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	p := &People{now: o.Now, passwords: map[int64]string{}, sessions: map[string]server.Session{}, tokens: map[string]server.Token{}}
+	p := &People{now: o.Now, passwords: map[int64]string{}, sessions: map[string]server.Session{}, tokens: map[string]server.Token{}, passkeys: map[int64][]server.Passkey{}}
 	if o.Empty {
 		return p
 	}
 	for id := int64(1); id <= int64(len(accounts)); id++ {
 		p.add(server.Account{Login: strings.ToLower(accounts[id]), Name: accounts[id], Admin: id == 1, LastSeen: o.Now().Add(-time.Duration(id) * 20 * time.Hour)}, Password)
 	}
+	p.passkeys[1] = []server.Passkey{{ID: []byte{1}, Name: "Anna’s iPhone", Created: o.Now().Add(-40 * 24 * time.Hour), LastUsed: o.Now().Add(-3 * time.Hour)}}
 	p.note(1, "signed in", "")
 	p.note(2, "downloaded a file", Ben)
 	return p
@@ -180,14 +183,22 @@ func (p *People) FinishSignIn(context.Context, string, []byte, string) (secret.T
 
 // Passkeys implements server.Passkeys: Anna has one, to be seen.
 func (p *People) Passkeys(_ context.Context, account int64) ([]server.Passkey, error) {
-	if account != 1 {
-		return nil, nil
-	}
-	return []server.Passkey{{ID: []byte{1}, Name: "Anna’s iPhone", Created: p.now().Add(-40 * 24 * time.Hour), LastUsed: p.now().Add(-3 * time.Hour)}}, nil
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.passkeys[account]), nil
 }
 
 // DeletePasskey implements server.Passkeys.
-func (p *People) DeletePasskey(context.Context, int64, []byte) error { return errNoPasskeys }
+func (p *People) DeletePasskey(_ context.Context, account int64, id []byte) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := len(p.passkeys[account])
+	p.passkeys[account] = slices.DeleteFunc(p.passkeys[account], func(k server.Passkey) bool { return bytes.Equal(k.ID, id) })
+	if len(p.passkeys[account]) == n {
+		return fs.ErrNotExist
+	}
+	return nil
+}
 
 // Accounts implements server.People.
 func (p *People) Accounts(context.Context) ([]server.Account, error) {
