@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -228,7 +229,7 @@ func (s *opened) attachments() part {
 		p.join = " LEFT JOIN AttachmentFile f ON f.ROWID = p.file_id"
 		p.columns = s.db.List("AttachmentFile", "f", "filename", "url", "file_size", "local_path")
 	} else {
-		p.columns = s.db.List("Attachment", "p", "filename", "url", "file_size", "local_path")
+		p.columns = s.db.List("Attachment", "p", "filename", "url", "file_size") + ", " + s.db.Column("Attachment", "p", "local_path", "local_url")
 	}
 	p.take = func(scan func(...any) error, of func(sqlitefs.Int) *Event) error {
 		var owner, size sqlitefs.Int
@@ -244,8 +245,12 @@ func (s *opened) attachments() part {
 	return p
 }
 
-// local finds an attachment's file in the backup, by its path on the phone.
+// local finds an attachment's file in the backup, by its path on the phone or, before
+// there was one, its file URL.
 func (s *opened) local(name string) string {
+	if u, err := url.Parse(name); err == nil && u.Scheme == "file" {
+		name = u.Path
+	}
 	for _, home := range []string{"/private/var/mobile/", "/var/mobile/"} {
 		if rest, ok := strings.CutPrefix(name, home); ok {
 			if p := "HomeDomain/" + rest; fs.ValidPath(p) && s.src.Has(p) {

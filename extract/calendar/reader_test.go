@@ -201,6 +201,21 @@ func TestBare(t *testing.T) {
 }
 
 // TestTwin reads events that are the same in all that could tell them apart.
+// Attachments and conferences as phones up to iOS 11 have them (public dumps of schemas).
+func TestOlder(t *testing.T) {
+	src := made(t, `CREATE TABLE CalendarItem (ROWID INTEGER PRIMARY KEY, summary TEXT, start_date REAL, start_tz TEXT, unique_identifier TEXT, entity_type INTEGER, due_date REAL, conference TEXT)`,
+		`CREATE TABLE Attachment (ROWID INTEGER PRIMARY KEY AUTOINCREMENT, owner_id INTEGER, url TEXT, UUID TEXT, data BLOB, format TEXT, is_binary INTEGER, filename TEXT, local_url TEXT, file_size INTEGER)`,
+		`INSERT INTO CalendarItem VALUES (1, 'Talk', 500000000, 'UTC', 'T', 2, NULL, 'tel:+12025550100'), (2, 'a task', NULL, NULL, 'U', 3, 1, NULL)`,
+		`INSERT INTO Attachment (owner_id, url, filename, local_url, file_size) VALUES (1, 'https://example.com/1', 'Plan.pdf', 'file:///var/mobile/Library/Calendar/Calendar.sqlitedb', 12)`)
+	list := events(t, src, extract.Query{})
+	if len(list) != 1 || list[0].Conference != "tel:+12025550100" || len(list[0].Attachments) != 1 {
+		t.Fatalf("%+v", list)
+	}
+	if a := list[0].Attachments[0]; a.Name != "Plan.pdf" || a.Size != 12 || a.File != database || a.URL != "https://example.com/1" {
+		t.Errorf("%+v", a)
+	}
+}
+
 func TestTwin(t *testing.T) {
 	src := made(t, append(append([]string{}, ddl...), "INSERT INTO CalendarItem (summary, start_date, unique_identifier, UUID, calendar_id) VALUES ('a', 1, 'U', 'X', 21), ('a', 1, 'U', 'X', 21), ('a', 1, 'U', 'Y', 21)")...)
 	extracttest.Conform(t, calendar.New(), src)

@@ -15,7 +15,7 @@ import (
 // itemColumns are those of CalendarItem that are read, in the order of scan.
 var itemColumns = []string{"ROWID", "summary", "description", "start_date", "start_tz", "end_date", "end_tz", "all_day", "calendar_id", "orig_item_id",
 	"orig_date", "status", "availability", "privacy_level", "url", "last_modified", "creation_date", "birthday_id", "hidden", "unique_identifier", "UUID",
-	"travel_time", "calendar_scale", "conference_url", "conference_url_detected", "phantom_master", "sequence_num"}
+	"travel_time", "calendar_scale", "conference_url", "conference_url_detected", "conference", "phantom_master", "sequence_num"}
 
 var placeColumns = []string{"title", "address", "latitude", "longitude", "radius"}
 
@@ -56,12 +56,12 @@ func (s *opened) joins() string {
 // scan makes an event of a row.
 func (s *opened) scan(rows *sql.Rows) (*Event, error) {
 	var row, allDay, calendar, series, status, availability, privacy, birthday, hidden, travel, phantom, sequence sqlitefs.Int
-	var title, notes, startZone, endZone, url, uid, uuid, scale, conference, detected sqlitefs.Text
+	var title, notes, startZone, endZone, url, uid, uuid, scale, conference, detected, older sqlitefs.Text
 	var start, end, occurrence, modified, created, latitude, longitude, radius sqlitefs.Real
 	var placeTitle, address, masterZone, masterUID, masterUUID sqlitefs.Text
 	var master, masterAllDay sqlitefs.Int
 	if err := rows.Scan(&row, &title, &notes, &start, &startZone, &end, &endZone, &allDay, &calendar, &series, &occurrence, &status, &availability,
-		&privacy, &url, &modified, &created, &birthday, &hidden, &uid, &uuid, &travel, &scale, &conference, &detected, &phantom, &sequence,
+		&privacy, &url, &modified, &created, &birthday, &hidden, &uid, &uuid, &travel, &scale, &conference, &detected, &older, &phantom, &sequence,
 		&placeTitle, &address, &latitude, &longitude, &radius, &master, &masterZone, &masterAllDay, &masterUID, &masterUUID); err != nil {
 		return nil, err
 	}
@@ -73,7 +73,7 @@ func (s *opened) scan(rows *sql.Rows) (*Event, error) {
 	if e.End = moment(end, firstOf(endZone.String, startZone.String), e.AllDay); e.AllDay {
 		e.End = lastDay(e.Start, e.End, end)
 	}
-	e.Conference = firstOf(conference.String, detected.String)
+	e.Conference = firstOf(conference.String, detected.String, older.String)
 	e.Status = named(status.Int, "", "confirmed", "tentative", "cancelled")
 	if availability.Valid && availability.Int >= 0 { // −1 is "not supported"
 		e.Shown = named(availability.Int, "busy", "free", "tentative", "unavailable")

@@ -193,6 +193,30 @@ func TestOld(t *testing.T) {
 	}
 }
 
+// A phone of iOS 9: the new list without what came later, its addresses blobs, and the
+// list of before the update beside it (the tables are those of public dumps).
+func TestUpdated(t *testing.T) {
+	src := extracttest.Source(t, fstest.MapFS{
+		store: database(t, `CREATE TABLE ZCALLRECORD (Z_PK INTEGER PRIMARY KEY, Z_ENT INTEGER, Z_OPT INTEGER, ZANSWERED INTEGER, ZCALLTYPE INTEGER, ZDISCONNECTED_CAUSE INTEGER, ZFACE_TIME_DATA INTEGER,
+			ZNUMBER_AVAILABILITY INTEGER, ZORIGINATED INTEGER, ZREAD INTEGER, ZDATE TIMESTAMP, ZDURATION FLOAT, ZDEVICE_ID VARCHAR, ZISO_COUNTRY_CODE VARCHAR, ZLOCATION VARCHAR, ZNAME VARCHAR,
+			ZUNIQUE_ID VARCHAR UNIQUE, ZADDRESS BLOB);
+			INSERT INTO ZCALLRECORD VALUES (1, 1, 1, 1, 1, 0, NULL, 0, 0, 1, 351692800.25, 65, NULL, 'us', 'Ohio', NULL, 'A', x'2b3132303235353530313131'), (2, 1, 1, 0, 8, 6, 0, 0, 0, 0, 351700000, 0, NULL, NULL, NULL, NULL, 'B', x'61406578616d706c652e636f6d')`),
+		storeOld: database(t, `CREATE TABLE call (ROWID INTEGER PRIMARY KEY AUTOINCREMENT, address TEXT, date INTEGER, duration INTEGER, flags INTEGER, id INTEGER, name TEXT, country_code TEXT, network_code TEXT,
+			read INTEGER, assisted INTEGER, face_time_data BLOB, originalAddress TEXT, answered INTEGER DEFAULT '1');
+			INSERT INTO call (address, date, duration, flags, read, face_time_data) VALUES ('+12025550111', 1330000000, 65, 4, 1, NULL), ('+12025550122', 1329990000, 0, 4, 0, x'00ff')`),
+	})
+	extracttest.Conform(t, calls.New(), src)
+	var got []string
+	for _, r := range extracttest.Read(t, calls.New(), src, extract.Query{}).Records {
+		c := r.(*calls.Call)
+		got = append(got, fmt.Sprintf("%s %s %s %s %v %t", c.Time.Format("2006-01-02 15:04"), c.Outcome, c.Kind, c.Address, c.Seconds, c.Unseen))
+	}
+	want := []string{"2012-02-23 09:40 missed phone +12025550122 0 true", "2012-02-23 12:26 answered phone +12025550111 65 false", "2012-02-23 14:26 missed FaceTime video a@example.com 0 true"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("calls (- want, + got):\n%s", diff)
+	}
+}
+
 // A list that cannot be read does not stop the others; all of them is an error.
 func TestOneOfTwo(t *testing.T) {
 	noise := &fstest.MapFile{Data: []byte(strings.Repeat("no database ", 1000)), Mode: 0o600}

@@ -16,6 +16,7 @@ import (
 var stores = []string{
 	"HomeDomain/Library/CallHistoryDB/CallHistory.storedata",
 	"HomeDomain/Library/CallHistoryDB/CallHistoryTemp.storedata",
+	"HomeDomain/Library/CallHistoryDB/call_history.db",
 	"WirelessDomain/Library/CallHistory/call_history.db",
 }
 
@@ -125,8 +126,20 @@ func open(ctx context.Context, src *extract.Source) (*list, error) {
 	return l, nil
 }
 
-// unite leaves out what two lists have, and sorts.
+// unite leaves out what two lists have, and sorts. What a phone had before it was
+// updated it has kept: calls of the old list have no identifier, and are those that
+// a newer list has of the same second.
 func (l *list) unite() {
+	newer := map[int64]bool{}
+	second := func(p place) int64 { return int64(p.at / 1e6) }
+	for _, p := range l.calls {
+		if p.at != 0 && !l.stores[p.store].old() {
+			for i := second(p) - 1; i <= second(p)+1; i++ { // one of the two may be rounded
+				newer[i] = true
+			}
+		}
+	}
+	l.calls = slices.DeleteFunc(l.calls, func(p place) bool { return p.at != 0 && l.stores[p.store].old() && newer[second(p)] })
 	kept := l.calls[:0]
 	known := make(map[string]int, len(l.calls)) // store that has it
 	for _, p := range l.calls {

@@ -220,24 +220,25 @@ func (s *store) participants(ctx context.Context, in string, calls map[int64]*Ca
 // loadOld reads the list of phones before iOS 8.
 func (s *store) loadOld(ctx context.Context, in string) (map[int64]*Call, error) {
 	calls := map[int64]*Call{}
-	err := s.query(ctx, "SELECT "+s.db.List("call", "c", "ROWID", "date", "duration", "flags", "face_time_data")+
+	err := s.query(ctx, "SELECT "+s.db.List("call", "c", "ROWID", "date", "duration", "flags", "read")+
 		", substr("+s.db.Column("call", "c", "address")+", 1, 4096), substr("+s.db.Column("call", "c", "name")+", 1, 4096)"+
 		" FROM call c WHERE c.ROWID IN ("+in+")", func(scan func(...any) error) error {
-		var row, flags, data sqlitefs.Int
+		var row, flags, read sqlitefs.Int
 		var date, duration sqlitefs.Real
 		var address, name sqlitefs.Text
-		if err := scan(&row, &date, &duration, &flags, &data, &address, &name); err != nil {
+		if err := scan(&row, &date, &duration, &flags, &read, &address, &name); err != nil {
 			return err
 		}
 		c := &Call{Time: s.time(date.Float), Seconds: duration.Float, Direction: Incoming, Kind: Phone, Address: text(address), ShownAs: text(name),
-			Bytes: data.Int, Flags: flags.Int}
+			Flags: flags.Int}
 		if flags.Int&1 != 0 {
 			c.Direction = Outgoing
 		}
 		if flags.Int&16 != 0 {
 			c.Kind = FaceTimeVideo
 		}
-		c.outcome(sqlitefs.Int{})
+		c.outcome(sqlitefs.Int{}) // the column answered is 1 of missed ones, too
+		c.Unseen = c.Outcome == Missed && read.Valid && read.Int == 0
 		calls[row.Int] = c
 		return nil
 	})

@@ -177,7 +177,11 @@ func (s *old) alarms(ctx context.Context, numbers []int64, found map[int64]*Remi
 	if !s.db.Has("Alarm", owner) {
 		return nil
 	}
-	rows, err := s.db.QueryContext(ctx, "SELECT p."+owner+", "+s.db.List("Alarm", "p", "trigger_date", "trigger_interval")+" FROM Alarm p WHERE p."+owner+
+	join, place := "", "NULL, NULL, NULL, NULL, NULL"
+	if s.db.Has("Location") && s.db.Has("Alarm", "location_id") {
+		join, place = " LEFT JOIN Location l ON l.ROWID = p.location_id", s.db.List("Location", "l", "title", "address", "latitude", "longitude", "radius")
+	}
+	rows, err := s.db.QueryContext(ctx, "SELECT p."+owner+", "+s.db.List("Alarm", "p", "trigger_date", "trigger_interval", "proximity")+", "+place+" FROM Alarm p"+join+" WHERE p."+owner+
 		" IN ("+listed(numbers)+") ORDER BY p.ROWID")
 	if err != nil {
 		return s.db.Err(ctx, err)
@@ -186,16 +190,21 @@ func (s *old) alarms(ctx context.Context, numbers []int64, found map[int64]*Remi
 	for rows.Next() {
 		var row, seconds sqlitefs.Int
 		var at sqlitefs.Real
-		if err := rows.Scan(&row, &at, &seconds); err != nil {
+		var o object
+		if err := rows.Scan(&row, &at, &seconds, &o.proximity, &o.toTitle, &o.toAddress, &o.latitude, &o.longitude, &o.radius); err != nil {
 			return s.db.Err(ctx, err)
 		}
-		if r := found[row.Int]; r != nil && len(r.Alarms) < maxEach {
-			a := Alarm{At: s.moment(at, r.Due.Zone, false)}
-			if a.At.IsZero() && seconds.Int > -1<<31 && seconds.Int < 1<<31-1 {
+		r := found[row.Int]
+		if r == nil || len(r.Alarms) >= maxEach {
+			continue
+		}
+		a := o.alarm(r.Due.Zone)
+		if a.Proximity == "" && a.Place == "" {
+			if a.At = s.moment(at, r.Due.Zone, false); a.At.IsZero() && seconds.Int > -1<<31 && seconds.Int < 1<<31-1 {
 				a.Before = seconds.Int
 			}
-			r.Alarms = append(r.Alarms, a)
 		}
+		r.Alarms = append(r.Alarms, a)
 	}
 	return s.db.Err(ctx, rows.Err())
 }

@@ -183,6 +183,26 @@ func oddStores() map[string][]string {
 	}
 }
 
+// TestOldPlace: reminders of a place in iOS up to 12 (public dumps of schemas).
+func TestOldPlace(t *testing.T) {
+	list := all(t, made(t, map[string][]string{calendarDB: {
+		"CREATE TABLE CalendarItem (ROWID INTEGER PRIMARY KEY, summary TEXT, unique_identifier TEXT, entity_type INTEGER)", "INSERT INTO CalendarItem VALUES (1, 'Milk', 'M', 3)",
+		"CREATE TABLE Location (ROWID INTEGER PRIMARY KEY AUTOINCREMENT, title TEXT, address TEXT, latitude INTEGER, longitude INTEGER, radius INTEGER, item_owner_id INTEGER, alarm_owner_id INTEGER)",
+		"INSERT INTO Location (ROWID, title, address, latitude, longitude, radius, alarm_owner_id) VALUES (7, 'Shop', '1 Mill Lane', 40.5, -74.25, 100, 1)",
+		"CREATE TABLE Alarm (ROWID INTEGER PRIMARY KEY AUTOINCREMENT, trigger_date REAL, trigger_interval INTEGER, type INTEGER, calendaritem_owner_id INTEGER, proximity INTEGER, location_id INTEGER)",
+		"INSERT INTO Alarm VALUES (1, NULL, 0, 0, 1, 2, 7), (2, NULL, -300, 0, 1, 0, 0)",
+	}}))
+	if len(list) != 1 || len(list[0].Alarms) != 2 {
+		t.Fatalf("%+v", list)
+	}
+	if a := list[0].Alarms[0]; a.Proximity != "depart" || a.Place != "Shop" || a.Latitude != 40.5 || a.Longitude != -74.25 || a.Radius != 100 {
+		t.Errorf("%+v", a)
+	}
+	if a := list[0].Alarms[1]; a.Before != -300 || a.Place != "" || a.Proximity != "" {
+		t.Errorf("%+v", a)
+	}
+}
+
 func TestOdd(t *testing.T) {
 	src := made(t, oddStores())
 	t.Run("conform", func(t *testing.T) { extracttest.Conform(t, reminders.New(), src) })
