@@ -351,12 +351,17 @@ func (v *contentView) fields(r extract.Record) []field {
 		if value == "" || c >= len(v.Kind.Tables[i].Columns) {
 			continue
 		}
-		if t, err := time.Parse(time.RFC3339, value); err == nil {
-			value = t.Local().Format("2 January 2006, 15:04")
-		}
-		list = append(list, field{v.Kind.Tables[i].Columns[c], value})
+		list = append(list, field{v.Kind.Tables[i].Columns[c], valueOf(value)})
 	}
 	return list
+}
+
+// valueOf is a cell of a row for people: times as they write them.
+func valueOf(cell string) string {
+	if t, err := time.Parse(time.RFC3339, cell); err == nil {
+		return t.Local().Format("2 January 2006, 15:04")
+	}
+	return cell
 }
 
 // maxFiles bounds the files shown with one record.

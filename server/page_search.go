@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize"
+
 	"github.com/keepsake-backup/keepsake/extract/changes"
 	"github.com/keepsake-backup/keepsake/extract/kinds"
 	"github.com/keepsake-backup/keepsake/search"
@@ -114,7 +116,7 @@ func (p *pages) searchContent(w http.ResponseWriter, r *http.Request) error {
 	if v.Version.ID != "" {
 		v.All = v.link(v.Kind, "", "")
 	}
-	return p.render(w, r, "search", view{Title: title, Width: "middle", Here: "/", P: v})
+	return p.render(w, r, "search", view{Title: title, Width: "middle", Here: "/", Busy: v.Index.Making, P: v})
 }
 
 // link is the address of the same search, narrowed or widened.
@@ -290,7 +292,7 @@ func (v *changesView) fill(c *changes.Changes) {
 			name, icon string
 			in         service.Version
 			groups     changes.Groups
-		}{{"Gone", "failed", v.Old, k.GroupsGone}, {"Shorter", "late", v.New, k.GroupsShorter}, {"New", "good", v.New, k.GroupsAdded}} {
+		}{{"%s that are gone", "failed", v.Old, k.GroupsGone}, {"%s that got shorter", "late", v.New, k.GroupsShorter}, {"new %s", "good", v.New, k.GroupsAdded}} {
 			if x.groups.Count > 0 {
 				ck.Parts = append(ck.Parts, v.groups(k, x.name, x.icon, x.in, x.groups))
 			}
@@ -303,22 +305,28 @@ func (v *changesView) part(k *changes.Kind, name, icon string, in service.Versio
 	list := part.Examples[:min(len(part.Examples), shownChanges)]
 	p := changedPart{Name: name, Icon: icon, More: part.Count - len(list)}
 	for _, e := range list {
-		p.Lines = append(p.Lines, changedLine{Path: contentPath(versionPath(v.UDID, in.ID), k.Kind) + "?" + url.Values{"key": {e.Key}}.Encode(),
-			Title: nameOr(e.Title, "(no name)"), Detail: nameOr(e.Detail, e.Text), Time: e.Time, Fields: e.Fields})
+		line := changedLine{Path: contentPath(versionPath(v.UDID, in.ID), k.Kind) + "?" + url.Values{"key": {e.Key}}.Encode(),
+			Title: nameOr(e.Title, "(no name)"), Detail: nameOr(e.Detail, e.Text), Time: e.Time}
+		for _, f := range e.Fields {
+			line.Fields = append(line.Fields, changes.Field{Name: f.Name, Old: valueOf(f.Old), New: valueOf(f.New)})
+		}
+		p.Lines = append(p.Lines, line)
 	}
 	return p
 }
 
 func (v *changesView) groups(k *changes.Kind, name, icon string, in service.Version, groups changes.Groups) changedPart {
 	list := groups.Examples[:min(len(groups.Examples), shownChanges)]
-	p := changedPart{Name: nameOr(k.GroupsAre, "groups") + ": " + strings.ToLower(name), Icon: icon, More: groups.Count - len(list)}
+	p := changedPart{Name: fmt.Sprintf(name, nameOr(k.GroupsAre, "groups")), Icon: icon, More: groups.Count - len(list)}
 	for _, g := range list {
-		size := fmt.Sprintf("%d before, %d now", g.Old, g.New)
-		switch name {
-		case "Gone":
-			size = fmt.Sprintf("%d before", g.Old)
-		case "New":
-			size = fmt.Sprintf("%d now", g.New)
+		var size string // −1 is not known, of one that was not there
+		switch {
+		case g.New > 0 && g.Old > 0 || g.Old > 0 && in.ID == v.New.ID:
+			size = fmt.Sprintf("%s before, %s now", humanize.Comma(int64(g.Old)), humanize.Comma(int64(max(g.New, 0))))
+		case g.Old > 0:
+			size = humanize.Comma(int64(g.Old)) + " before"
+		case g.New > 0:
+			size = humanize.Comma(int64(g.New)) + " now"
 		}
 		p.Lines = append(p.Lines, changedLine{Path: contentPath(versionPath(v.UDID, in.ID), k.Kind) + "?" + url.Values{"group": {g.Key}}.Encode(),
 			Title: nameOr(nameOr(g.Title, g.Detail), "(no name)"), Detail: size})
