@@ -126,11 +126,13 @@ func judgeFolders(t *testing.T, fsys fs.FS) {
 }
 
 func judgeAttachments(t *testing.T, fsys fs.FS, list []*Note) {
-	rows := extracttest.SQL(t, fsys, storePath, `SELECT a.ZIDENTIFIER, a.ZTYPEUTI, coalesce(a.ZFILESIZE,0), coalesce((SELECT ZFILENAME FROM ZICCLOUDSYNCINGOBJECT WHERE Z_PK=a.ZMEDIA),'')
-		FROM ZICCLOUDSYNCINGOBJECT a WHERE a.ZMARKEDFORDELETION=0 AND a.Z_ENT=`+fmt.Sprintf(entityOf, "ICAttachment"))
-	seen := map[string]*Attachment{}
+	rows := extracttest.SQL(t, fsys, storePath, `SELECT a.ZIDENTIFIER, a.ZTYPEUTI, coalesce(a.ZFILESIZE,0), coalesce((SELECT ZFILENAME FROM ZICCLOUDSYNCINGOBJECT WHERE Z_PK=a.ZMEDIA),''),
+		coalesce(a.ZURLSTRING,''), coalesce(a.ZTITLE,''), n.ZIDENTIFIER
+		FROM ZICCLOUDSYNCINGOBJECT a JOIN ZICCLOUDSYNCINGOBJECT n ON n.Z_PK=a.ZNOTE WHERE a.ZMARKEDFORDELETION=0 AND a.Z_ENT=`+fmt.Sprintf(entityOf, "ICAttachment"))
+	seen, in := map[string]*Attachment{}, map[string]string{}
 	for _, n := range list {
 		n.files(func(a *Attachment) {
+			in[a.Key] = n.Key
 			if !a.Inline() {
 				seen[a.Key] = a
 			}
@@ -147,6 +149,9 @@ func judgeAttachments(t *testing.T, fsys fs.FS, list []*Note) {
 		if a == nil {
 			t.Errorf("attachment %s (%s) is missing", r[0], r[1])
 			continue
+		}
+		if a.URL != r[4] || r[5] != "" && a.Title != r[5] || in[a.Key] != r[6] {
+			t.Errorf("attachment %q %q in %s, sqlite3 says %q", a.URL, a.Title, in[a.Key], r)
 		}
 		if a.Type != r[1] || fmt.Sprint(a.Size) != r[2] || r[3] != "" && a.Name != r[3] {
 			t.Errorf("attachment %q %d %q, sqlite3 says %q", a.Type, a.Size, a.Name, r)

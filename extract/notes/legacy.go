@@ -127,7 +127,13 @@ func (l *legacy) load(ctx context.Context, heads []*head, _ *keyring, rep extrac
 		}
 		n := h.note()
 		n.row, n.Legacy = h.row, true
-		content, err := l.content(ctx, h)
+		content, outside, err := l.content(ctx, h)
+		if err == nil {
+			n.Attachments, err = l.attachments(ctx, h)
+		}
+		if content == "" && outside {
+			n.Unread = "its text is in a file of the app"
+		}
 		if err != nil {
 			if ctx.Err() != nil {
 				return ctx.Err()
@@ -144,10 +150,29 @@ func (l *legacy) load(ctx context.Context, heads []*head, _ *keyring, rep extrac
 	return nil
 }
 
-// content is the HTML of a note.
-func (l *legacy) content(ctx context.Context, h *head) (content string, err error) {
+// attachments are those of a note, which have names only: where the app keeps their
+// files is not known.
+func (l *legacy) attachments(ctx context.Context, h *head) (list []*Attachment, err error) {
+	if !l.db.Has("ZNOTEATTACHMENT", "ZNOTE", "ZFILENAME") {
+		return nil, nil
+	}
+	column := func(name string) string { return limited(l.db.Column("ZNOTEATTACHMENT", "a", name), 1000) }
+	err = rows(ctx, l.db, func(r *sql.Rows) error {
+		var pk sqlitefs.Int
+		var id, name, kind sqlitefs.Text
+		if err := r.Scan(&pk, &id, &name, &kind); err != nil {
+			return l.db.Err(ctx, err)
+		}
+		list = append(list, &Attachment{Key: cmp.Or(id.String, fmt.Sprintf("legacy:%d", pk.Int)), Kind: kindOf(kind.String, name.String), Type: kind.String, Name: name.String, Missing: true})
+		return nil
+	}, "SELECT "+l.db.Column("ZNOTEATTACHMENT", "a", "Z_PK")+", "+column("ZCONTENTID")+", "+column("ZFILENAME")+", "+column("ZMIMETYPE")+" FROM ZNOTEATTACHMENT a WHERE a.ZNOTE = ? LIMIT 1000", h.row)
+	return list, err
+}
+
+// content is the HTML of a note; outside tells that it is in a file beside the store.
+func (l *legacy) content(ctx context.Context, h *head) (content string, outside bool, err error) {
 	if !l.db.Has("ZNOTEBODY") {
-		return "", fmt.Errorf("%s has no table ZNOTEBODY: %w", l.db.Name(), sqlitefs.ErrDamaged)
+		return "", false, fmt.Errorf("%s has no table ZNOTEBODY: %w", l.db.Name(), sqlitefs.ErrDamaged)
 	}
 	column := func(name string) string { return l.db.Column("ZNOTEBODY", "b", name) }
 	where, arg := "b.Z_PK = ?", h.data
@@ -155,12 +180,12 @@ func (l *legacy) content(ctx context.Context, h *head) (content string, err erro
 		where, arg = column("ZOWNER")+" = ?", h.row
 	}
 	err = rows(ctx, l.db, func(r *sql.Rows) error {
-		var t sqlitefs.Text
-		if err := r.Scan(&t); err != nil {
+		var t, ref sqlitefs.Text
+		if err := r.Scan(&t, &ref); err != nil {
 			return l.db.Err(ctx, err)
 		}
-		content = t.String
+		content, outside = t.String, ref.String != ""
 		return nil
-	}, "SELECT "+column("ZCONTENT")+" FROM ZNOTEBODY b WHERE "+where+" LIMIT 1", arg)
-	return content, err
+	}, "SELECT "+column("ZCONTENT")+", "+limited(column("ZEXTERNALCONTENTREF"), 1000)+" FROM ZNOTEBODY b WHERE "+where+" LIMIT 1", arg)
+	return content, outside, err
 }

@@ -126,6 +126,43 @@ func TestOtherSchemas(t *testing.T) {
 	}
 }
 
+// The previews of iOS 9, and what its older store may have beside a note (the tables are
+// those of public dumps).
+func TestNine(t *testing.T) {
+	fsys := database(t, storePath, []any{`CREATE TABLE Z_PRIMARYKEY (Z_ENT INTEGER PRIMARY KEY, Z_NAME VARCHAR)`},
+		[]any{`INSERT INTO Z_PRIMARYKEY VALUES (9,'ICNote'),(12,'ICFolder'),(11,'ICAccount'),(4,'ICAttachment'),(5,'ICAttachmentPreviewImage')`},
+		[]any{`CREATE TABLE ZICCLOUDSYNCINGOBJECT (Z_PK INTEGER PRIMARY KEY, Z_ENT INTEGER, ZIDENTIFIER VARCHAR, ZTITLE VARCHAR, ZTITLE1 VARCHAR, ZTITLE2 VARCHAR, ZNAME VARCHAR, ZNOTEDATA INTEGER, ZNOTE INTEGER, ZACCOUNT2 INTEGER,
+			ZTYPEUTI VARCHAR, ZMARKEDFORDELETION INTEGER, ZSCALE FLOAT, ZWIDTH FLOAT)`},
+		[]any{`CREATE TABLE Z_12NOTES (Z_12FOLDERS INTEGER, Z_9NOTES INTEGER, PRIMARY KEY (Z_12FOLDERS, Z_9NOTES))`}, []any{`CREATE TABLE Z_4PREVIEWIMAGES (Z_4ATTACHMENTS INTEGER, Z_5PREVIEWIMAGES INTEGER)`},
+		[]any{`CREATE TABLE ZICNOTEDATA (Z_PK INTEGER PRIMARY KEY, ZNOTE INTEGER, ZDATA BLOB)`}, []any{`INSERT INTO ZICCLOUDSYNCINGOBJECT (Z_PK,Z_ENT,ZIDENTIFIER,ZNAME,ZTITLE1,ZTITLE2,ZNOTEDATA,ZNOTE,ZACCOUNT2,ZTYPEUTI,ZSCALE,ZWIDTH) VALUES
+			(1,11,'ACC','iCloud',NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL),(2,12,'F',NULL,NULL,'Notes',NULL,NULL,NULL,NULL,NULL,NULL),(3,9,'N',NULL,'Sketch',NULL,1,NULL,1,NULL,NULL,NULL),
+			(4,4,'D',NULL,NULL,NULL,NULL,3,NULL,'com.apple.notes.sketch',NULL,NULL),(5,5,'P',NULL,NULL,NULL,NULL,NULL,NULL,NULL,1,192)`},
+		[]any{`INSERT INTO Z_12NOTES VALUES (2,3)`}, []any{`INSERT INTO Z_4PREVIEWIMAGES VALUES (4,5)`},
+		[]any{`INSERT INTO ZICNOTEDATA VALUES (1,3,?)`, bodyOf(t, message(2, "Sketch\n\uFFFC", 5, message(1, 7), 5, message(1, 1, 12, message(1, "D", 2, "com.apple.notes.sketch"))))})
+	fsys[domain+"/Previews/P.png"] = &fstest.MapFile{Data: []byte("\x89PNG"), Mode: 0o600}
+	for name, f := range database(t, legacyPath, []any{`CREATE TABLE ZNOTE (Z_PK INTEGER PRIMARY KEY, ZGUID VARCHAR, ZTITLE VARCHAR, ZBODY INTEGER)`}, []any{`CREATE TABLE ZNOTEATTACHMENT (Z_PK INTEGER PRIMARY KEY, ZNOTE INTEGER, ZCONTENTID VARCHAR, ZFILENAME VARCHAR, ZMIMETYPE VARCHAR)`},
+		[]any{`CREATE TABLE ZNOTEBODY (Z_PK INTEGER PRIMARY KEY, ZOWNER INTEGER, ZCONTENT VARCHAR, ZEXTERNALCONTENTREF VARCHAR)`}, []any{`INSERT INTO ZNOTE VALUES (1,'L','Old',1)`},
+		[]any{`INSERT INTO ZNOTEBODY VALUES (1,1,NULL,'body-1')`}, []any{`INSERT INTO ZNOTEATTACHMENT VALUES (1,1,'cid','Plan.pdf','application/pdf')`}) {
+		fsys[name] = f
+	}
+	src := extracttest.Source(t, fsys)
+	extracttest.Conform(t, New(), src)
+	list, problems := readAll(t, src)
+	if len(list) != 2 || len(problems) > 0 {
+		t.Fatalf("%d notes, problems %v", len(list), problems)
+	}
+	sketch, mail := list[0], list[1]
+	if sketch.Key != "N" {
+		sketch, mail = mail, sketch
+	}
+	if len(sketch.Attachments) != 1 || sketch.Attachments[0].Preview != domain+"/Previews/P.png" || !sketch.Attachments[0].StandIn || last(sketch.Folder) != "Notes" || sketch.Account != "iCloud" {
+		t.Errorf("%+v, %+v", sketch, sketch.Attachments)
+	}
+	if mail.Unread == "" || len(mail.Attachments) != 1 || mail.Attachments[0].Kind != KindPDF || !mail.Attachments[0].Missing {
+		t.Errorf("%+v, %+v", mail, mail.Attachments)
+	}
+}
+
 func TestLegacy(t *testing.T) {
 	fsys := database(t, legacyPath, []any{`CREATE TABLE ZACCOUNT (Z_PK INTEGER PRIMARY KEY, ZNAME VARCHAR, ZACCOUNTIDENTIFIER VARCHAR)`}, []any{`INSERT INTO ZACCOUNT VALUES (1,'Mail','ID-1')`},
 		[]any{`CREATE TABLE ZSTORE (Z_PK INTEGER PRIMARY KEY, ZNAME VARCHAR, ZACCOUNT INTEGER, ZEXTERNALIDENTIFIER VARCHAR)`}, []any{`INSERT INTO ZSTORE VALUES (1,'local.notes.store/Notes',1,NULL)`},

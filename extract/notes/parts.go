@@ -161,13 +161,40 @@ type preview struct {
 	crypto         cryptoRow
 }
 
+// previewJoin is the condition that a small picture is one of an attachment's, by the
+// table between them of iOS 9: its name and columns have numbers of entities; "" when
+// there is none.
+func (s *store) previewJoin() string {
+	for _, t := range s.db.Tables() {
+		if !strings.HasPrefix(t, "Z_") || !strings.HasSuffix(t, "PREVIEWIMAGES") {
+			continue
+		}
+		var attachment, picture string
+		for _, c := range s.db.Columns(t) {
+			switch {
+			case strings.HasSuffix(c, "ATTACHMENTS"):
+				attachment = c
+			case strings.HasSuffix(c, "PREVIEWIMAGES"):
+				picture = c
+			}
+		}
+		if attachment != "" && picture != "" {
+			return "o.Z_PK IN (SELECT j." + sqlitefs.Quote(picture) + " FROM " + sqlitefs.Quote(t) + " j WHERE j." + sqlitefs.Quote(attachment) + " = ?)"
+		}
+	}
+	return ""
+}
+
 // previewsOf are the small pictures of an attachment, the largest first.
 func (s *store) previewsOf(ctx context.Context, pk int64) (list []preview, err error) {
+	of := "o.ZATTACHMENT = ?"
 	if !s.db.Has(objects, "ZATTACHMENT") {
-		return nil, nil
+		if of = s.previewJoin(); of == "" {
+			return nil, nil
+		}
 	}
 	query := "SELECT " + strings.Join([]string{limited(s.column("ZIDENTIFIER"), 300), limited(s.column("ZGENERATION", "ZGENERATION1"), 300), s.cryptoColumns()}, ", ") +
-		" FROM " + objects + " o WHERE " + s.is("ICAttachmentPreviewImage", "ZSCALE") + " AND o.ZATTACHMENT = ? ORDER BY coalesce(" + s.column("ZAPPEARANCETYPE") +
+		" FROM " + objects + " o WHERE " + s.is("ICAttachmentPreviewImage", "ZSCALE") + " AND " + of + " ORDER BY coalesce(" + s.column("ZAPPEARANCETYPE") +
 		", 0), coalesce(" + s.column("ZWIDTH") + ", 0) * coalesce(" + s.column("ZSCALE") + ", 1) DESC, o.Z_PK LIMIT 20"
 	err = s.rows(ctx, func(r *sql.Rows) error {
 		var id, generation sqlitefs.Text
