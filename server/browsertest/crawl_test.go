@@ -40,6 +40,7 @@ type crawl struct {
 	shapes map[string]int
 	broken map[string]bool
 
+	began               time.Time
 	pages, files, forms atomic.Int64
 }
 
@@ -71,22 +72,32 @@ func TestEverythingCanBeClicked(t *testing.T) {
 		{"place is away", "anna", away, 40, []string{"/"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			c := &crawl{base: tt.h.base, client: tt.h.client(t, tt.login), found: map[string]*visit{}, shapes: map[string]int{}, broken: map[string]bool{}}
-			began := time.Now()
+			c := newCrawl(tt.h.base, tt.h.client(t, tt.login))
 			c.run(tt.start)
-			for _, s := range slices.Sorted(maps.Keys(c.broken)) {
-				t.Error(s)
-			}
-			if c.pages.Load() < tt.least {
-				t.Errorf("%d pages only", c.pages.Load())
-			}
-			t.Logf("%d pages, %d files, %d forms in %v", c.pages.Load(), c.files.Load(), c.forms.Load(), time.Since(began).Round(time.Millisecond))
+			c.report(t, tt.least)
 		})
 	}
 }
 
+func newCrawl(base string, client *http.Client) *crawl {
+	return &crawl{base: base, client: client, found: map[string]*visit{}, shapes: map[string]int{}, broken: map[string]bool{}}
+}
+
+// report fails t with what is broken, and when there were fewer pages than least.
+func (c *crawl) report(t *testing.T, least int64) {
+	t.Helper()
+	for _, s := range slices.Sorted(maps.Keys(c.broken)) {
+		t.Error(s)
+	}
+	if c.pages.Load() < least {
+		t.Errorf("%d pages only", c.pages.Load())
+	}
+	t.Logf("%d pages, %d files, %d forms in %v", c.pages.Load(), c.files.Load(), c.forms.Load(), time.Since(c.began).Round(time.Millisecond))
+}
+
 // run walks from start until there is nothing new.
 func (c *crawl) run(start []string) {
+	c.began = time.Now()
 	for _, path := range start {
 		c.add(path, "/", false)
 	}
@@ -384,7 +395,7 @@ func TestTheWalkFinds(t *testing.T) {
 	page("GET /end", "", "the end")
 	s := httptest.NewServer(mux)
 	defer s.Close()
-	c := &crawl{base: s.URL, client: s.Client(), found: map[string]*visit{}, shapes: map[string]int{}, broken: map[string]bool{}}
+	c := newCrawl(s.URL, s.Client())
 	c.run([]string{"/"})
 	for _, want := range []string{"/gone (from /): 404", "/end: no title", "/end: no way on", "/there has no #part", `leads nowhere: "d"`, "another host", `does nothing: "f"`, "form to /nobody: 404", "/asks?q=cake (from /): 404", "names #i", "/picture.png (from /): 404"} {
 		if !slices.ContainsFunc(slices.Collect(maps.Keys(c.broken)), func(s string) bool { return strings.Contains(s, want) }) {

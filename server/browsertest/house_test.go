@@ -76,16 +76,25 @@ func (h *house) open(t *testing.T, login string, width int64, dark bool) *tab {
 // client is a program with a session.
 func (h *house) client(t *testing.T, login string) *http.Client {
 	t.Helper()
+	if login == "" {
+		return clientOf(t, h.base, "")
+	}
+	return clientOf(t, h.base, h.session(t, login))
+}
+
+// clientOf is a program with a session at base, "" none.
+func clientOf(t *testing.T, base, session string) *http.Client {
+	t.Helper()
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	u, err := url.Parse(h.base)
+	u, err := url.Parse(base)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if login != "" {
-		jar.SetCookies(u, []*http.Cookie{{Name: "keepsake", Value: h.session(t, login)}})
+	if session != "" {
+		jar.SetCookies(u, []*http.Cookie{{Name: "keepsake", Value: session}})
 	}
 	return &http.Client{Jar: jar, Timeout: 10 * time.Second}
 }

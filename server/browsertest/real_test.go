@@ -55,7 +55,7 @@ func newRealHouse(t *testing.T, cfg virtualphone.Config) *realHouse {
 		Repository: repository.Options{KDF: repository.KDF{N: 1 << 10, R: 8, P: 1}},
 		Pace:       service.Pace{Look: 200 * time.Millisecond, Unlock: 100 * time.Millisecond, Targets: 200 * time.Millisecond},
 		Sheet: func(w io.Writer, at location.Location, _ []daemon.SheetEntry, shown secret.RepositoryPassword) error {
-			_, err := fmt.Fprintf(w, "<!doctype html><html lang=en><style>b{color:green}</style><h1>Recovery sheet</h1><p>%s <b>%t</b>", at, !shown.IsZero())
+			_, err := fmt.Fprintf(w, "<!doctype html><html lang=en><title>Recovery sheet</title><style>b{color:green}</style><h1>Recovery sheet</h1><p>%s <b>%t</b>", at, !shown.IsZero())
 			return err
 		},
 		Free: func(string) int64 { return 1 << 40 },
@@ -155,8 +155,39 @@ func TestRealService(t *testing.T) {
 	b.picture("real-phone")
 	b.visit("/phones/" + o.Phones[0].UDID + "/history")
 	b.picture("real-history")
+	b.written("/phones/" + o.Phones[0].UDID)
+	h.clickEverything(t, "emma", "plum cake and tea")
 
 	b.passkey()
+}
+
+// written searches for what was written, from the phone's page on.
+func (b *tab) written(phone string) {
+	b.t.Helper()
+	b.visit(phone)
+	b.do("look for a word", chromedp.SendKeys(chromedp.CSS("form[action$='/search'] input[name=q]"), "the\r"))
+	b.shows("there since")
+	b.await("all has been read", "!document.getElementById('found').textContent.includes('being read')")
+	b.axe()
+	b.picture("real-find")
+	b.do("the first", chromedp.Click(chromedp.CSS("#found a.row")))
+	b.await("the record", "location.search.startsWith('?key=')")
+	b.picture("real-found")
+}
+
+// clickEverything follows every link of the house.
+func (h *realHouse) clickEverything(t *testing.T, login, password string) {
+	t.Helper()
+	token, session, err := h.Auth.SignIn(t.Context(), login, secret.NewText(password), "127.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newCrawl(h.base, clientOf(t, h.base, token.Reveal()))
+	c.run([]string{"/"})
+	c.report(t, 100)
+	if err := h.Auth.SignOut(t.Context(), session.ID); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // TestRealFamily drives what needs more than one backup: a second copy, a restore onto
