@@ -9,8 +9,9 @@ import (
 	"sync"
 	"testing"
 
-	_ "modernc.org/sqlite"
 	_ "time/tzdata" // the same zones wherever this runs
+
+	_ "modernc.org/sqlite"
 
 	"github.com/keepsake-backup/keepsake/extract"
 	"github.com/keepsake-backup/keepsake/extract/extracttest"

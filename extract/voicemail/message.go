@@ -78,6 +78,14 @@ func (m *Message) Entry() extract.Entry {
 	return e
 }
 
+// Lasting is the row without the name, which is the contacts': what two versions are
+// compared by.
+func (m *Message) Lasting() []string {
+	plain := *m
+	plain.Name = ""
+	return plain.Row()
+}
+
 // Row implements extract.Record.
 func (m *Message) Row() []string {
 	deleted := extract.FormatTime(m.Trashed)

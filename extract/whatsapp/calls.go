@@ -46,6 +46,16 @@ func (c *Call) Row() []string {
 	return []string{extract.FormatTime(c.Time), c.with(), c.direction(), c.Outcome, strconv.FormatFloat(c.Seconds, 'f', -1, 64), extract.YesNo(c.Video), c.Service, c.Key}
 }
 
+// Lasting is the row with addresses in place of names: what two versions are compared by.
+func (c *Call) Lasting() []string {
+	plain := *c
+	plain.People = make([]chat.Person, len(c.People))
+	for i, p := range c.People {
+		plain.People[i] = chat.Person{Address: p.Address}
+	}
+	return plain.Row()
+}
+
 func (c *Call) with() string {
 	var names []string
 	for _, p := range c.People {

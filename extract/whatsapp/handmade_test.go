@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -254,4 +255,15 @@ func (contacts) Name(address string) string {
 		return "Doctor Jane"
 	}
 	return ""
+}
+
+// A name that was changed in the contacts changes no call.
+func TestLastingCall(t *testing.T) {
+	call := func(name string) *whatsapp.Call {
+		return &whatsapp.Call{Key: "call/1", People: []chat.Person{{Address: "+1", Name: name}}}
+	}
+	one, other := call("Jane"), call("Janet")
+	if slices.Equal(one.Row(), other.Row()) || !slices.Equal(one.Lasting(), other.Lasting()) || one.People[0].Name != "Jane" {
+		t.Errorf("%q and %q", one.Lasting(), other.Lasting())
+	}
 }
