@@ -2,6 +2,7 @@ package server
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -189,7 +190,12 @@ type changesView struct {
 	Closed     *problem
 	NotEnough  bool // there are not two versions
 	NoneBefore bool // of the newer one
+	Comparing  bool // it takes longer
 }
+
+// comparePatience is how long a page waits for what has changed before it says that it
+// takes longer.
+const comparePatience = 3 * time.Second
 
 // changedKind is a kind in which something changed.
 type changedKind struct {
@@ -247,8 +253,12 @@ func (p *pages) changes(w http.ResponseWriter, r *http.Request) error {
 		from, to = to, from
 	}
 	v.Old, v.New = v.Choice[from], v.Choice[to]
-	c, err := p.o.Service.CompareVersions(r.Context(), whoFrom(r.Context()), ph.UDID, v.Old.ID, v.New.ID)
-	if e := problemOf(errOr(err)); err != nil && (errors.Is(err, service.ErrForbidden) || e.Status == http.StatusConflict) {
+	ctx, cancel := context.WithTimeout(r.Context(), comparePatience)
+	defer cancel()
+	c, err := p.o.Service.CompareVersions(ctx, whoFrom(ctx), ph.UDID, v.Old.ID, v.New.ID)
+	if e := problemOf(errOr(err)); errors.Is(err, context.DeadlineExceeded) && r.Context().Err() == nil {
+		v.Comparing = true
+	} else if err != nil && (errors.Is(err, service.ErrForbidden) || e.Status == http.StatusConflict) {
 		v.Closed = &e
 	} else if err != nil {
 		return fmt.Errorf("compare versions: %w", err)
@@ -264,7 +274,7 @@ func (v *changesView) place(id string) int {
 }
 
 func (p *pages) showChanges(w http.ResponseWriter, r *http.Request, v changesView) error {
-	return p.render(w, r, "changes", view{Title: "What changed on " + v.Name, Width: "middle", Here: "/", P: v})
+	return p.render(w, r, "changes", view{Title: "What changed on " + v.Name, Width: "middle", Here: "/", Busy: v.Comparing, P: v})
 }
 
 func (v *changesView) fill(c *changes.Changes) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -13,7 +12,6 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"github.com/keepsake-backup/keepsake/extract"
-	"github.com/keepsake-backup/keepsake/extract/changes"
 	contents "github.com/keepsake-backup/keepsake/extract/kinds"
 	"github.com/keepsake-backup/keepsake/internal/inside"
 	"github.com/keepsake-backup/keepsake/search"
@@ -278,44 +276,5 @@ func (t *indexTold) Indexed(kind string, records int) {
 	t.n.mu.Unlock()
 	if tell {
 		t.tellPhone(t.v.UDID)
-	}
-}
-
-// CompareVersions tells what has changed on a phone between two of its versions, as
-// people would say it. older "" is the backup before newer.
-func (s *Service) CompareVersions(ctx context.Context, who Who, udid, older, newer string) (c *changes.Changes, err error) {
-	if _, err := s.may(ctx, who, toOpen, udid); err != nil {
-		return nil, err
-	}
-	if older == "" {
-		if older, err = s.before(ctx, udid, newer); err != nil {
-			return nil, err
-		}
-	}
-	err = s.withContent(ctx, who, udid, older, func(_ *view, before *extract.Source, a Version) error {
-		return s.withContent(ctx, who, udid, newer, func(_ *view, after *extract.Source, b Version) error {
-			if a.Media || b.Media {
-				return &HintError{errors.New("copies of music and pictures are not compared"), "Choose two backups."}
-			}
-			c, err = changes.Compare(ctx, before, after, contents.All(), nil)
-			return err
-		})
-	})
-	return c, err
-}
-
-// before is the backup before a version.
-func (s *Service) before(ctx context.Context, udid, version string) (string, error) {
-	list, err := s.searched(ctx, udid, "")
-	if err != nil {
-		return "", err
-	}
-	switch i := slices.IndexFunc(list, func(v Version) bool { return v.ID == version }); i {
-	case -1:
-		return "", fs.ErrNotExist
-	case len(list) - 1:
-		return "", &HintError{errors.New("it is the first version"), "Choose a later one."}
-	default:
-		return list[i+1].ID, nil
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/keepsake-backup/keepsake/extract"
@@ -65,6 +66,15 @@ func TestSearchContent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var wg sync.WaitGroup // all get the same: it is compared once
+	for _, older := range []string{"", first, first} {
+		wg.Go(func() {
+			if again, err := h.CompareVersions(t.Context(), anna, udid, older, second); again != c {
+				t.Errorf("compared anew: %v", err)
+			}
+		})
+	}
+	wg.Wait()
 	i := slices.IndexFunc(c.Kinds, func(k changes.Kind) bool { return k.Kind == "messages" })
 	if i < 0 || c.Kinds[i].Added.Count == 0 || !c.Old.Time.Before(c.New.Time) {
 		t.Errorf("changes: %+v", c)

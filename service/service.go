@@ -38,7 +38,8 @@ type Service struct {
 	rights sync.Map
 
 	// indexes are the *indexing of phones by UDID.
-	indexes sync.Map
+	indexes  sync.Map
+	compared comparisons
 
 	// turn is held while a job comes into the queue, leaves it, or begins to run, so
 	// that the catalog and what this process knows of the job say the same. mu may be

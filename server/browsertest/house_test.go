@@ -6,6 +6,7 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -107,6 +108,22 @@ func (h *house) newest(t *testing.T, udid string) string {
 		t.Fatal(err)
 	}
 	for _, v := range vs {
+		if !v.Media {
+			return v.ID
+		}
+	}
+	t.Fatalf("%s has no backup", udid)
+	return ""
+}
+
+// oldest is the first version of a phone that is a backup.
+func (h *house) oldest(t *testing.T, udid string) string {
+	t.Helper()
+	vs, err := h.Versions(t.Context(), adminWho, udid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range slices.Backward(vs) {
 		if !v.Media {
 			return v.ID
 		}

@@ -45,7 +45,7 @@ func everyPage(t *testing.T, h *house) []picked {
 		{"content-messages", v + "/content/messages", "anna"}, {"content-conversation", v + "/content/messages?group=g1", "anna"}, {"content-group", v + "/content/messages?group=g2", "anna"}, {"content-absent", v + "/content/voicemail", "anna"},
 		{"find", anna + "/search?q=attic", "anna"}, {"find-version", anna + "/search?q=IMG&version=" + h.newest(t, fake.Anna), "anna"}, {"find-nothing", anna + "/search?q=zebra", "anna"}, {"find-reading", anna + "/search?q=being+read", "anna"},
 		{"find-sealed", anna + "/search?q=sealed", "anna"}, {"find-form", anna + "/search", "anna"}, {"find-closed", "/phones/" + fake.Ben + "/search?q=cake", "anna"}, {"find-wrong", anna + "/search?q=" + strings.Repeat("a+", 100), "anna"},
-		{"changes", anna + "/changes", "anna"}, {"changes-closed", "/phones/" + fake.Ben + "/changes", "anna"},
+		{"changes", anna + "/changes", "anna"}, {"changes-busy", anna + "/changes?from=" + h.oldest(t, fake.Anna), "anna"}, {"changes-closed", "/phones/" + fake.Ben + "/changes", "anna"},
 		{"sealed", "/phones/" + fake.Old + "/versions/" + h.newest(t, fake.Old), "ben"}, {"closed", "/phones/" + fake.Ben + "/versions/" + h.newest(t, fake.Ben), "anna"}, {"forget", v + "/forget", "anna"},
 		{"encryption", anna + "/encryption", "anna"}, {"password", anna + "/password", "anna"},
 		{"restore", "/phones/" + fake.Reset + "/restore?from=" + fake.Anna, "anna"}, {"preflight", "/phones/" + fake.Reset + "/restore/" + fake.Anna + "/" + h.newest(t, fake.Anna), "anna"}, {"preflight-blocked", "/phones/" + fake.Anna + "/restore/" + fake.Anna + "/" + h.newest(t, fake.Anna) + "?chosen=1&settings=1", "anna"},
