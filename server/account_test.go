@@ -1,10 +1,15 @@
 package server_test
 
 import (
+	"context"
+	"fmt"
 	"net/http"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/keepsake-backup/keepsake/server"
+	"github.com/keepsake-backup/keepsake/server/fake"
 )
 
 // TestSessions: the account page lists where somebody is signed in and ends what they
@@ -92,5 +97,40 @@ func TestWhatOutlivesThePassword(t *testing.T) {
 	}
 	if page := newHouse(t).member(2).do("GET", "/account", "").body; strings.Contains(page, `name="keep"`) {
 		t.Error("whoever has none is asked about them")
+	}
+}
+
+// noting keeps what is noted.
+type noting struct {
+	*people
+	noted []server.AuditEntry
+}
+
+func (n *noting) Note(_ context.Context, e server.AuditEntry) error {
+	n.noted = append(n.noted, e)
+	return nil
+}
+
+// TestSearchesAreNoted: once in a while, and without the words.
+func TestSearchesAreNoted(t *testing.T) {
+	var n *noting
+	h := newHouse(t, func(o *server.Options) { n = &noting{people: o.Auth.(*people)}; o.Auth = n })
+	anna := h.member(1)
+	for _, path := range []string{"/search", "/search?q=attic", "/search?q=cake&kind=messages", "/changes"} {
+		if a := anna.do("GET", "/phones/"+fake.Anna+path, ""); a.StatusCode != http.StatusOK {
+			t.Errorf("%s: %d", path, a.StatusCode)
+		}
+	}
+	if a := anna.do("GET", "/api/v1/phones/"+fake.Anna+"/search?q=attic", ""); a.StatusCode != http.StatusOK {
+		t.Errorf("by the API: %d", a.StatusCode)
+	}
+	want := []string{"searched in what was written", "looked at what has changed", "searched in what was written"}
+	if got := fmt.Sprint(n.noted); len(n.noted) != len(want) || strings.Contains(got, "attic") || strings.Contains(got, "cake") {
+		t.Fatalf("noted: %s", got)
+	}
+	for i, e := range n.noted {
+		if e.What != want[i] || e.UDID != fake.Anna || e.Account != 1 {
+			t.Errorf("entry %d: %+v", i, e)
+		}
 	}
 }

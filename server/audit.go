@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 )
@@ -17,6 +18,10 @@ var audited = map[string]string{
 	"GET /api/v1/phones/{udid}/versions/{id}/download":               "downloaded",
 	"GET /phones/{udid}/versions/{id}/content/{kind}/extract":        "downloaded",
 	"GET /api/v1/phones/{udid}/versions/{id}/content/{kind}/extract": "downloaded",
+	"GET /phones/{udid}/search":                                      "searched in what was written",
+	"GET /api/v1/phones/{udid}/search":                               "searched in what was written",
+	"GET /phones/{udid}/changes":                                     "looked at what has changed",
+	"GET /api/v1/phones/{udid}/versions/{id}/changes":                "looked at what has changed",
 	"POST /phones/{udid}/versions/{id}/forget":                       "removed a version",
 	"DELETE /api/v1/phones/{udid}/versions/{id}":                     "removed a version",
 	"POST /phones/{udid}/policy":                                     "changed when it is backed up",
@@ -39,7 +44,8 @@ var audited = map[string]string{
 	"POST /api/v1/recovery-sheet":                                    "looked at the recovery sheet",
 }
 
-// notedFor is how long the parts of one download are one entry.
+// notedFor is how long the parts of one download, and searches on one phone, are one
+// entry.
 const notedFor = 10 * time.Minute
 
 // notes are the downloads of the last minutes.
@@ -63,12 +69,15 @@ func (n *notes) anew(key string, now time.Time) bool {
 }
 
 // note keeps what is about to be done, and fails if it cannot: what cannot be
-// accounted for does not happen. Names of files are not kept.
+// accounted for does not happen. Names of files, and what was looked for, are not kept.
 func (rt *router) note(pattern string, r *http.Request) error {
 	what, ok := audited[pattern]
 	noter, can := rt.o.Auth.(Noter)
 	if !ok || !can {
 		return nil
+	}
+	if strings.HasSuffix(pattern, "/search") && r.URL.Query().Get("q") == "" {
+		return nil // the empty form
 	}
 	v := visitorFrom(r.Context())
 	if r.Method == http.MethodGet && !rt.noted.anew(fmt.Sprint(v.Account, " ", r.URL.Path, " ", r.URL.Query().Get("path")), rt.o.Now()) {
