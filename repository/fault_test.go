@@ -323,9 +323,10 @@ func struckBy(events []fault.Event, m mishap) []backend.Handle {
 			}
 			fails := f.Effect == fault.FailBefore || f.Effect == fault.FailAfter || f.Effect == fault.Full
 			injected := errors.Is(e.Err, fault.ErrInjected) || f.Err != nil && errors.Is(e.Err, f.Err) || errors.Is(e.Err, backend.ErrFull)
-			// Operations that run at the same time end in another order than they began:
-			// whose size was told wrongly does not show.
-			if seen[i]++; f.Effect == fault.Resize || seen[i] >= f.Nth && (!fails || injected) {
+			// Operations that run at the same time end in another order than they began: one
+			// that fails may be the first to end, and whose size was told wrongly does not show.
+			seen[i]++
+			if fails && injected || !fails && (f.Effect == fault.Resize || seen[i] >= f.Nth) {
 				struck = append(struck, e.Handle)
 			}
 		}
