@@ -66,8 +66,8 @@ vet: ## go vet for Linux, macOS and Windows
 fuzz: ## fuzz every decoder for FUZZTIME each (default 60s)
 	@FUZZTIME=$(FUZZTIME) GO=$(GO) sh internal/deptest/fuzz.sh
 
-fuzz-ci: ## a fifth of them, another one every day, for two seconds each
-	@FUZZTIME=2s FUZZPART=5 GO=$(GO) sh internal/deptest/fuzz.sh
+fuzz-ci: ## a tenth of them, another one every day, for two seconds each
+	@FUZZTIME=2s FUZZPART=10 GO=$(GO) sh internal/deptest/fuzz.sh
 
 bench: deps build ## measure against idevicebackup2, restic and the limits; prints tables (BENCHFLAGS="-only repository -quick")
 	@$(MAKE) --no-print-directory deps PACKAGES="$(PACKAGES) $(BENCH_PACKAGES)"
