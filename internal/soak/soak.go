@@ -129,6 +129,7 @@ func (h *house) wish(ctx context.Context, now time.Time) error {
 
 // look takes in what is there after a step and checks what the page says.
 func (h *house) look(ctx context.Context) error {
+	asked := h.clock.Now()
 	o, err := h.svc.Overview(ctx, service.System)
 	if err != nil {
 		return err
@@ -142,7 +143,7 @@ func (h *house) look(ctx context.Context) error {
 		if err := h.remember(ctx, p); err != nil {
 			return err
 		}
-		h.truth(ctx, o, p, v)
+		h.truth(ctx, asked, p, v)
 	}
 	h.truthOfHouse(ctx, o)
 	h.tally["looks"]++

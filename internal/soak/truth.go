@@ -10,8 +10,8 @@ import (
 	"github.com/keepsake-backup/keepsake/service"
 )
 
-// truth checks what the page says of a phone against what is so.
-func (h *house) truth(ctx context.Context, o service.Overview, p *person, v service.Phone) {
+// truth checks what the page, asked at a moment, says of a phone against what is so.
+func (h *house) truth(ctx context.Context, asked time.Time, p *person, v service.Phone) {
 	now := h.clock.Now()
 	name := p.who.Name
 	wrong := func(format string, args ...any) {
@@ -48,8 +48,10 @@ func (h *house) truth(ctx context.Context, o service.Overview, p *person, v serv
 	if newest.After(now.Add(time.Minute)) {
 		wrong("the newest version is of %v", newest)
 	}
-	if got := int(now.Sub(verified) / (24 * time.Hour)); v.DaysVerified != got {
-		wrong("%d days; it is %d", v.DaysVerified, got)
+	// Time goes on while the page is made: a day may end meanwhile.
+	days := func(at time.Time) int { return int(at.Sub(verified) / (24 * time.Hour)) }
+	if n := v.DaysVerified; n < days(asked) || n > days(now) {
+		wrong("%d days; it is %d", n, days(now))
 	}
 	if late := v.DaysVerified >= p.policy.RemindAfterDays; late != (v.State.Mood == service.Late) && v.Job == nil && v.State.Mood != service.Failed {
 		wrong("it is %d days", v.DaysVerified)
