@@ -3,6 +3,7 @@ package messages
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"hash/maphash"
 	"slices"
 	"strconv"
@@ -35,17 +36,10 @@ func (b *book) pointed(ctx context.Context) (*pointers, error) {
 		if !b.db.Has("message", "associated_message_guid", "associated_message_type") {
 			return p, nil
 		}
-		var id, shown sqlitefs.Int
-		var about sqlitefs.Text
-		err := b.each(ctx, "SELECT m.ROWID, m.associated_message_guid, "+b.visible("m")+" FROM message m WHERE m.associated_message_guid > ''", nil, func(scan func(...any) error) error {
-			err := scan(&id, &about, &shown)
-			guid, _ := pointsTo(about.String)
-			p.list = append(p.list, pointer{maphash.String(p.seed, guid), id.Int})
-			if !shown.Bool() {
-				p.hidden = append(p.hidden, id.Int)
-			}
-			return err
-		})
+		there, err := p.read(ctx, b)
+		if err == nil {
+			err = p.hide(ctx, b, there)
+		}
 		if err != nil && ctx.Err() == nil {
 			p.broken, err = err, nil
 		}
@@ -53,6 +47,47 @@ func (b *book) pointed(ctx context.Context) (*pointers, error) {
 		slices.SortFunc(p.list, func(a, c pointer) int { return cmp.Or(cmp.Compare(a.hash, c.hash), cmp.Compare(a.id, c.id)) })
 		return p, err
 	})
+}
+
+// read reads the list, and gives the rows whose message is there. The index by what is
+// pointed to is enough for it, and its order is that of the GUIDs: so pages are read one
+// after the other. The kinds, which are not in the index, would be looked up all over
+// the table.
+func (p *pointers) read(ctx context.Context, b *book) (there []int64, err error) {
+	exists := "0"
+	if b.db.Has("message", "guid") {
+		exists = "EXISTS (SELECT 1 FROM message t WHERE t.guid = " + strings.ReplaceAll(target, "r.", "m.") + ")"
+	}
+	var id, is sqlitefs.Int
+	var about sqlitefs.Text
+	err = b.each(ctx, "SELECT m.ROWID, m.associated_message_guid, "+exists+" FROM message m WHERE m.associated_message_guid > ''", nil, func(scan func(...any) error) error {
+		err := scan(&id, &about, &is)
+		guid, _ := pointsTo(about.String)
+		p.list = append(p.list, pointer{maphash.String(p.seed, guid), id.Int})
+		if is.Bool() {
+			there = append(there, id.Int)
+		}
+		return err
+	})
+	return there, err
+}
+
+// hide finds out which of those rows are reactions, in the order of the table.
+func (p *pointers) hide(ctx context.Context, b *book, there []int64) error {
+	slices.Sort(there)
+	var id sqlitefs.Int
+	for chunk := range slices.Chunk(there, maxReactions) {
+		query := fmt.Sprintf("SELECT m.ROWID FROM message m WHERE m.ROWID IN (%s) AND ifnull(m.associated_message_type, 0) BETWEEN %d AND %d", numbers(chunk), firstReaction, lastRemoval)
+		err := b.each(ctx, query, nil, func(scan func(...any) error) error {
+			err := scan(&id)
+			p.hidden = append(p.hidden, id.Int)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // to gives the rows that may point to a message.
