@@ -103,7 +103,8 @@ type batch struct {
 type loader struct {
 	*book
 	failures atomic.Int64
-	free     chan []raw // slabs that nobody uses any more
+	quotes   atomic.Int64 // that were asked for
+	free     chan []raw   // slabs that nobody uses any more
 }
 
 // slab makes room for n rows.
@@ -325,21 +326,41 @@ func (b *book) find(name string) (p string, folder bool) {
 // maxQuote is how much of a message is quoted above its answer, in letters.
 const maxQuote = 120
 
+// fewQuotes are asked for by their GUIDs; when there are more, it is cheaper to find out
+// about all of the store (answered).
+const fewQuotes = 200
+
 // readQuotes reads the beginnings of messages that are answered.
-func (b *book) readQuotes(ctx context.Context, l *batch) error {
+func (l *loader) readQuotes(ctx context.Context, b *batch) error {
 	var ask []any
-	for _, r := range l.rows {
+	for _, r := range b.rows {
 		if to := r.thread.String; to != "" {
-			if _, ok := l.quotes[to]; !ok {
-				l.quotes[to] = ""
+			if _, ok := b.quotes[to]; !ok {
+				b.quotes[to] = ""
 				ask = append(ask, to)
 			}
 		}
 	}
-	if len(ask) == 0 || !b.db.Has("message", "guid") {
+	if len(ask) == 0 || !l.db.Has("message", "guid") {
 		return nil
 	}
-	return b.each(ctx, "SELECT "+b.db.List("message", "m", "guid", "text", "attributedBody")+" FROM message m WHERE m.guid IN (?"+strings.Repeat(",?", len(ask)-1)+")", ask, func(scan func(...any) error) error {
+	where := "guid IN (?" + strings.Repeat(",?", len(ask)-1) + ")"
+	if l.quotes.Add(int64(len(ask))) > fewQuotes {
+		p, err := l.answered(ctx)
+		if err != nil {
+			return err
+		}
+		if p.broken == nil {
+			var ids []int64
+			for _, to := range ask {
+				for _, q := range p.to(to.(string)) {
+					ids = append(ids, q.id)
+				}
+			}
+			where, ask = "ROWID IN ("+numbers(ids)+")", nil
+		}
+	}
+	return l.each(ctx, "SELECT "+l.db.List("message", "m", "guid", "text", "attributedBody")+" FROM message m WHERE m."+where, ask, func(scan func(...any) error) error {
 		var guid, text sqlitefs.Text
 		var body sqlitefs.Blob
 		if err := scan(&guid, &text, &body); err != nil {
@@ -349,7 +370,7 @@ func (b *book) readQuotes(ctx context.Context, l *batch) error {
 			text.String, _ = typedstream.Text(body) // a quote that cannot be read is left out
 		}
 		q := []rune(words(text.String))
-		l.quotes[guid.String] = string(q[:min(len(q), maxQuote)])
+		b.quotes[guid.String] = string(q[:min(len(q), maxQuote)])
 		return nil
 	})
 }

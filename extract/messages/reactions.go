@@ -14,19 +14,20 @@ import (
 	"github.com/keepsake-backup/keepsake/internal/sqlitefs"
 )
 
-// pointer says which row points to the message whose GUID has a hash: 16 bytes for each
-// reaction, so that two million of them do not have to be asked for one by one.
+// pointer says which row points to the message whose GUID has a hash, or has it itself:
+// 16 bytes for each, so that two million do not have to be asked for one by one.
 type pointer struct {
 	hash uint64
 	id   int64
 }
 
-// pointers are those of a store, in the order of their hashes.
+// pointers are those of a store, in the order of their hashes. A hash may be that of
+// something else, too.
 type pointers struct {
 	seed   maphash.Seed
 	list   []pointer
 	hidden []int64 // reactions to a message that is there, sorted: no records
-	broken error   // why there may be more; then some reactions are taken for messages
+	broken error   // why there may be more: some reactions are then taken for messages
 }
 
 // pointed reads all that points to a message, once for a source.
@@ -44,9 +45,37 @@ func (b *book) pointed(ctx context.Context) (*pointers, error) {
 			p.broken, err = err, nil
 		}
 		slices.Sort(p.hidden)
-		slices.SortFunc(p.list, func(a, c pointer) int { return cmp.Or(cmp.Compare(a.hash, c.hash), cmp.Compare(a.id, c.id)) })
+		p.sort()
 		return p, err
 	})
+}
+
+// answered reads in which rows the messages are that others answer, once for a source.
+// Like the reactions, they are read in the order of their GUIDs, for which indexes are
+// enough, and in which pages follow each other.
+func (b *book) answered(ctx context.Context) (*pointers, error) {
+	return extract.Memo(b.src, "messages/answered", func() (*pointers, error) {
+		p := &pointers{seed: maphash.MakeSeed()}
+		var guid sqlitefs.Text
+		var id sqlitefs.Int
+		const query = "SELECT m.thread_originator_guid, (SELECT t.ROWID FROM message t WHERE t.guid = m.thread_originator_guid) FROM message m WHERE m.thread_originator_guid > '' GROUP BY 1"
+		err := b.each(ctx, query, nil, func(scan func(...any) error) error {
+			err := scan(&guid, &id)
+			if id.Valid {
+				p.list = append(p.list, pointer{maphash.String(p.seed, guid.String), id.Int})
+			}
+			return err
+		})
+		if err != nil && ctx.Err() == nil {
+			p.broken, err = err, nil // once is enough: each portion would meet it again
+		}
+		p.sort()
+		return p, err
+	})
+}
+
+func (p *pointers) sort() {
+	slices.SortFunc(p.list, func(a, c pointer) int { return cmp.Or(cmp.Compare(a.hash, c.hash), cmp.Compare(a.id, c.id)) })
 }
 
 // read reads the list, and gives the rows whose message is there. The index by what is
@@ -90,7 +119,7 @@ func (p *pointers) hide(ctx context.Context, b *book, there []int64) error {
 	return nil
 }
 
-// to gives the rows that may point to a message.
+// to gives the rows that may point to a message, or be it.
 func (p *pointers) to(guid string) []pointer {
 	hash := maphash.String(p.seed, guid)
 	from, _ := slices.BinarySearchFunc(p.list, hash, func(a pointer, h uint64) int { return cmp.Compare(a.hash, h) })
