@@ -10,7 +10,8 @@ import (
 	"github.com/keepsake-backup/keepsake/catalog"
 )
 
-// browser is a browser with one authenticator.
+// browser is a browser with one authenticator. Its keys are RSA: one in 128 of the
+// elliptic ones that virtualwebauthn makes has a coordinate that is too short.
 type browser struct {
 	site virtualwebauthn.RelyingParty
 	auth virtualwebauthn.Authenticator
@@ -19,7 +20,7 @@ type browser struct {
 
 func newBrowser(account int64) *browser {
 	b := &browser{site: virtualwebauthn.RelyingParty{ID: "nas.home", Name: "Keepsake", Origin: "https://nas.home:8420"},
-		auth: virtualwebauthn.NewAuthenticator(), key: virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeEC2)}
+		auth: virtualwebauthn.NewAuthenticator(), key: virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeRSA)}
 	b.auth.Options.UserHandle = (&holder{Account: catalog.Account{ID: account}}).WebAuthnID()
 	return b
 }
@@ -121,7 +122,7 @@ func TestPasskey_wrong(t *testing.T) {
 	for name, change := range map[string]func(*browser){
 		"origin":   func(b *browser) { b.site.Origin = "https://evil.example" },
 		"site":     func(b *browser) { b.site.ID = "evil.example" },
-		"key":      func(b *browser) { b.key.Key = virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeEC2).Key },
+		"key":      func(b *browser) { b.key.Key = virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeRSA).Key },
 		"somebody": func(b *browser) { b.auth.Options.UserHandle = (&holder{Account: catalog.Account{ID: 99}}).WebAuthnID() },
 	} {
 		b := newBrowser(h.anna.ID)
