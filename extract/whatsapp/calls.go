@@ -124,7 +124,7 @@ func far(db *sqlitefs.DB, table, name string) string {
 }
 
 func readCalls(ctx context.Context, src *extract.Source, c container, db *sqlitefs.DB) ([]*Call, error) {
-	if !db.Has("ZWACDCALLEVENT") {
+	if !db.Has("ZWACDCALLEVENT", "Z_PK") {
 		return nil, missing(db, "ZWACDCALLEVENT")
 	}
 	dir, err := (&book{container: c, src: src}).namesOfCalls(ctx)
@@ -136,7 +136,7 @@ func readCalls(ctx context.Context, src *extract.Source, c container, db *sqlite
 		return nil, err
 	}
 	join, whole := "", "NULL, NULL, NULL"
-	if column := far(db, "ZWACDCALLEVENT", "CALLEVENTS"); column != "" && db.Has("ZWAAGGREGATECALLEVENT") {
+	if column := far(db, "ZWACDCALLEVENT", "CALLEVENTS"); column != "" && db.Has("ZWAAGGREGATECALLEVENT", "Z_PK") {
 		join = fmt.Sprintf(" LEFT JOIN ZWAAGGREGATECALLEVENT a ON a.Z_PK = e.%s", sqlitefs.Quote(column))
 		whole = db.List("ZWAAGGREGATECALLEVENT", "a", "ZINCOMING", "ZMISSED", "ZVIDEO")
 	}
@@ -186,7 +186,7 @@ func participants(ctx context.Context, db *sqlitefs.DB, dir *directory) (map[int
 	if column == "" || !db.Has("ZWACDCALLEVENTPARTICIPANT", "ZJIDSTRING") {
 		return nil, nil
 	}
-	rows, err := db.QueryContext(ctx, fmt.Sprintf("SELECT %s FROM ZWACDCALLEVENTPARTICIPANT p ORDER BY p.Z_PK LIMIT %d", db.List("ZWACDCALLEVENTPARTICIPANT", "p", column, "ZJIDSTRING"), 4*maxCalls))
+	rows, err := db.QueryContext(ctx, fmt.Sprintf("SELECT %s FROM ZWACDCALLEVENTPARTICIPANT p ORDER BY p.ROWID LIMIT %d", db.List("ZWACDCALLEVENTPARTICIPANT", "p", column, "ZJIDSTRING"), 4*maxCalls))
 	if err != nil {
 		return nil, db.Err(ctx, err)
 	}

@@ -27,10 +27,13 @@ type row struct {
 // selection is the list of results, in the order of scan.
 func (b *book) selection() string {
 	db := b.db
-	twin := "0"
+	twin, same := "0", ""
+	if db.Has("ZWAMESSAGE", "ZCHATSESSION") {
+		same = " AND +w.ZCHATSESSION IS m.ZCHATSESSION"
+	}
 	if b.byStanza {
 		// Not all stanza IDs are of one message: notices of a group share theirs.
-		twin = "EXISTS (SELECT 1 FROM ZWAMESSAGE w WHERE w.ZSTANZAID = m.ZSTANZAID AND w.Z_PK < m.Z_PK AND +w.ZCHATSESSION IS m.ZCHATSESSION)"
+		twin = "EXISTS (SELECT 1 FROM ZWAMESSAGE w WHERE w.ZSTANZAID = m.ZSTANZAID AND w.Z_PK < m.Z_PK" + same + ")"
 	} else if db.Has("ZWAMESSAGE", "ZSTANZAID") {
 		twin = "1" // not known quickly: each has its number in its key
 	}
@@ -60,11 +63,11 @@ func (r *row) scan(rows *sql.Rows) error {
 }
 
 func (b *book) joins(table, column string) bool {
-	return b.db.Has(table) && b.db.Has("ZWAMESSAGE", column)
+	return b.db.Has(table, "Z_PK") && b.db.Has("ZWAMESSAGE", column)
 }
 
 func (b *book) hasMedia() bool {
-	return b.db.Has("ZWAMEDIAITEM") && (b.db.Has("ZWAMESSAGE", "ZMEDIAITEM") || b.db.Has("ZWAMEDIAITEM", "ZMESSAGE"))
+	return b.db.Has("ZWAMEDIAITEM", "Z_PK") && (b.db.Has("ZWAMESSAGE", "ZMEDIAITEM") || b.db.Has("ZWAMEDIAITEM", "ZMESSAGE"))
 }
 
 // tables is the FROM of the selection.
@@ -112,6 +115,8 @@ func (b *book) choose(q extract.Query) (f filter, ok bool) {
 			return f, false
 		case s.pk != 0:
 			conditions, f.args = append(conditions, "m.ZCHATSESSION = ?"), append(f.args, s.pk)
+		case !b.hasSessions():
+			// All of them lie in none.
 		default:
 			conditions = append(conditions, "(m.ZCHATSESSION IS NULL OR m.ZCHATSESSION NOT IN (SELECT Z_PK FROM ZWACHATSESSION))")
 		}
@@ -252,10 +257,10 @@ func (c *cursor) close() error {
 // quoteQuery finds a quoted message by its stanza ID, best in the same conversation.
 func (b *book) quoteQuery() string {
 	title, join := "NULL", ""
-	if b.db.Has("ZWAMESSAGE", "ZMEDIAITEM") && b.db.Has("ZWAMEDIAITEM", "ZTITLE") {
+	if b.db.Has("ZWAMESSAGE", "ZMEDIAITEM") && b.db.Has("ZWAMEDIAITEM", "Z_PK", "ZTITLE") {
 		title, join = "i.ZTITLE", " LEFT JOIN ZWAMEDIAITEM i ON i.Z_PK = w.ZMEDIAITEM"
 	}
-	return "SELECT " + b.db.List("ZWAMESSAGE", "w", "Z_PK", "ZTEXT", "ZMESSAGETYPE") + ", " + title + " FROM ZWAMESSAGE w" + join + " WHERE w.ZSTANZAID = ?1 AND +w.ZCHATSESSION IS ?2 ORDER BY w.Z_PK LIMIT 1"
+	return "SELECT " + b.db.List("ZWAMESSAGE", "w", "Z_PK", "ZTEXT", "ZMESSAGETYPE") + ", " + title + " FROM ZWAMESSAGE w" + join + " WHERE w.ZSTANZAID = ?1 AND " + b.db.Column("ZWAMESSAGE", "w", "ZCHATSESSION") + " IS ?2 ORDER BY w.Z_PK LIMIT 1"
 }
 
 // quoted gives the beginning of a quoted message, "" when it is not there.

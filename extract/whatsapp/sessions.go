@@ -3,7 +3,6 @@ package whatsapp
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -95,7 +94,11 @@ func (b *book) hasUndated(ctx context.Context) (bool, error) {
 
 // counts are the numbers of messages by session, 0 standing for none.
 func (b *book) counts(ctx context.Context) (map[int64]int, error) {
-	rows, err := b.db.QueryContext(ctx, "SELECT ZCHATSESSION, count(*) FROM ZWAMESSAGE GROUP BY ZCHATSESSION")
+	query := "SELECT ZCHATSESSION, count(*) FROM ZWAMESSAGE GROUP BY ZCHATSESSION"
+	if !b.db.Has("ZWAMESSAGE", "ZCHATSESSION") {
+		query = "SELECT NULL, count(*) FROM ZWAMESSAGE"
+	}
+	rows, err := b.db.QueryContext(ctx, query)
 	if err != nil {
 		return nil, b.db.Err(ctx, err)
 	}
@@ -111,38 +114,15 @@ func (b *book) counts(ctx context.Context) (map[int64]int, error) {
 	return counts, b.db.Err(ctx, rows.Err())
 }
 
+// hasSessions tells whether it is known which conversation a message lies in.
+func (b *book) hasSessions() bool {
+	return b.db.Has("ZWACHATSESSION", "Z_PK") && b.db.Has("ZWAMESSAGE", "ZCHATSESSION")
+}
+
 func (b *book) readSessions(ctx context.Context, counts map[int64]int) error {
-	rows, err := b.db.QueryContext(ctx, fmt.Sprintf("SELECT s.Z_PK, %s FROM ZWACHATSESSION s ORDER BY s.Z_PK",
-		b.db.List("ZWACHATSESSION", "s", "ZCONTACTJID", "ZPARTNERNAME", "ZSESSIONTYPE", "ZARCHIVED", "ZREMOVED", "ZHIDDEN", "ZLASTMESSAGEDATE")))
-	if err != nil {
-		return b.db.Err(ctx, err)
-	}
-	defer rows.Close()
 	b.byPK = map[int64]*session{}
-	keys := map[string]bool{}
-	var list []*session
-	for rows.Next() {
-		var pk, kind, archived, removed, hidden sqlitefs.Int
-		var jid, name sqlitefs.Text
-		var last sqlitefs.Real
-		if err := rows.Scan(&pk, &jid, &name, &kind, &archived, &removed, &hidden, &last); err != nil {
-			return b.db.Err(ctx, err)
-		}
-		s := &session{pk: pk.Int, jid: bare(jid.String), kind: kind.Int}
-		s.App, s.Service, s.Title = b.app, b.app, clean(name.String)
-		s.Archived, s.Deleted, s.Last = archived.Bool(), removed.Bool(), extract.CocoaTime(last.Float)
-		s.Messages = counts[s.pk]
-		delete(counts, s.pk)
-		s.shown = s.Messages > 0 || !removed.Bool() && !hidden.Bool()
-		s.Key = b.prefix + s.jid
-		if s.jid == "" || keys[s.Key] {
-			s.Key = fmt.Sprintf("%s%s#%d", b.prefix, s.jid, s.pk)
-		}
-		keys[s.Key] = true
-		b.byPK[s.pk] = s
-		list = append(list, s)
-	}
-	if err := b.db.Err(ctx, errors.Join(rows.Err(), rows.Close())); err != nil {
+	list, err := b.sessions(ctx, counts)
+	if err != nil {
 		return err
 	}
 	if err := b.readMembers(ctx); err != nil {
@@ -167,12 +147,49 @@ func (b *book) readSessions(ctx context.Context, counts map[int64]int) error {
 	return nil
 }
 
+// sessions reads the conversations, and takes what they count out of counts.
+func (b *book) sessions(ctx context.Context, counts map[int64]int) ([]*session, error) {
+	if !b.hasSessions() {
+		return nil, nil
+	}
+	rows, err := b.db.QueryContext(ctx, fmt.Sprintf("SELECT s.Z_PK, %s FROM ZWACHATSESSION s ORDER BY s.Z_PK",
+		b.db.List("ZWACHATSESSION", "s", "ZCONTACTJID", "ZPARTNERNAME", "ZSESSIONTYPE", "ZARCHIVED", "ZREMOVED", "ZHIDDEN", "ZLASTMESSAGEDATE")))
+	if err != nil {
+		return nil, b.db.Err(ctx, err)
+	}
+	defer rows.Close()
+	keys := map[string]bool{}
+	var list []*session
+	for rows.Next() {
+		var pk, kind, archived, removed, hidden sqlitefs.Int
+		var jid, name sqlitefs.Text
+		var last sqlitefs.Real
+		if err := rows.Scan(&pk, &jid, &name, &kind, &archived, &removed, &hidden, &last); err != nil {
+			return nil, b.db.Err(ctx, err)
+		}
+		s := &session{pk: pk.Int, jid: bare(jid.String), kind: kind.Int}
+		s.App, s.Service, s.Title = b.app, b.app, clean(name.String)
+		s.Archived, s.Deleted, s.Last = archived.Bool(), removed.Bool(), extract.CocoaTime(last.Float)
+		s.Messages = counts[s.pk]
+		delete(counts, s.pk)
+		s.shown = s.Messages > 0 || !removed.Bool() && !hidden.Bool()
+		s.Key = b.prefix + s.jid
+		if s.jid == "" || keys[s.Key] {
+			s.Key = fmt.Sprintf("%s%s#%d", b.prefix, s.jid, s.pk)
+		}
+		keys[s.Key] = true
+		b.byPK[s.pk] = s
+		list = append(list, s)
+	}
+	return list, b.db.Err(ctx, rows.Err())
+}
+
 // readMembers notes who is in which group.
 func (b *book) readMembers(ctx context.Context) error {
 	if !b.db.Has("ZWAGROUPMEMBER", "ZCHATSESSION", "ZMEMBERJID") {
 		return nil
 	}
-	rows, err := b.db.QueryContext(ctx, fmt.Sprintf("SELECT %s FROM ZWAGROUPMEMBER g ORDER BY g.Z_PK", b.db.List("ZWAGROUPMEMBER", "g", "ZCHATSESSION", "ZMEMBERJID", "ZCONTACTNAME", "ZFIRSTNAME")))
+	rows, err := b.db.QueryContext(ctx, fmt.Sprintf("SELECT %s FROM ZWAGROUPMEMBER g ORDER BY g.ROWID", b.db.List("ZWAGROUPMEMBER", "g", "ZCHATSESSION", "ZMEMBERJID", "ZCONTACTNAME", "ZFIRSTNAME")))
 	if err != nil {
 		return b.db.Err(ctx, err)
 	}

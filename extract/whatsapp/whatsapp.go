@@ -119,11 +119,8 @@ func open(ctx context.Context, src *extract.Source) (books []*book, failed []err
 		if ctx.Err() != nil {
 			return nil, nil, ctx.Err()
 		}
-		if err == nil && !db.Has("ZWAMESSAGE", "ZCHATSESSION") {
+		if err == nil && !db.Has("ZWAMESSAGE", "Z_PK") {
 			err = missing(db, "ZWAMESSAGE")
-		}
-		if err == nil && !db.Has("ZWACHATSESSION") {
-			err = missing(db, "ZWACHATSESSION")
 		}
 		b := &book{container: c, src: src, db: db}
 		if err == nil {
