@@ -238,6 +238,20 @@ func TestRetention(t *testing.T) {
 	if j := h.ended(must(h.Forget(t.Context(), anna, h.udid(0), ids[3]))); j.State != service.FailedJob || j.Hint == "" {
 		t.Errorf("the newest version went: %+v", j)
 	}
+	// A service that is killed when it has removed a version still lists it.
+	rows, err := h.db.Versions(t.Context(), h.udid(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ghost := rows[0]
+	ghost.ID = strings.Repeat("ab", 32)
+	if err := h.db.ReplaceVersions(t.Context(), h.udid(0), append(rows, ghost)); err != nil {
+		t.Fatal(err)
+	}
+	h.done(h.Forget(t.Context(), anna, h.udid(0), ghost.ID))
+	if left, err = h.Versions(t.Context(), anna, h.udid(0)); err != nil || len(left) != len(rows) {
+		t.Errorf("%d versions are listed, of which %d are there: %v", len(left), len(rows), err)
+	}
 }
 
 func must(id int64, err error) int64 {

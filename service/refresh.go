@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/keepsake-backup/keepsake/catalog"
 	"github.com/keepsake-backup/keepsake/repository"
@@ -33,6 +34,9 @@ func versionsOf(list []catalog.Version, pinned []string) []Version {
 // refresh reads the versions of a phone anew from its repository: the catalog is
 // only a copy.
 func (s *Service) refresh(ctx context.Context, r *repository.Repository, udid string) error {
+	turn, _ := s.refreshing.LoadOrStore(udid, &sync.Mutex{})
+	turn.(*sync.Mutex).Lock()
+	defer turn.(*sync.Mutex).Unlock()
 	list, _, err := versionsIn(ctx, r, udid)
 	if err != nil {
 		return fmt.Errorf("read versions: %w", err)

@@ -41,6 +41,10 @@ type Service struct {
 	indexes  sync.Map
 	compared comparisons
 
+	// refreshing are *sync.Mutexes by UDID, held while the versions of a phone are
+	// read anew: who has read an older list must not be the one that writes it last.
+	refreshing sync.Map
+
 	// turn is held while a job comes into the queue, leaves it, or begins to run, so
 	// that the catalog and what this process knows of the job say the same. mu may be
 	// taken meanwhile.

@@ -124,7 +124,9 @@ func (t *task) forget(ctx context.Context) error {
 	u := upkeepIn(p)
 	f := forgetting{repo: r, udid: t.job.UDID, keep: retentionOf(p), pinned: u.Pinned, version: asked(t.job).Version, now: t.o.Now(), wait: t.o.Pace.Lock}
 	gone, freed, err := f.run(ctx, t.rep, u.Unpruned, func() { t.noteUpkeep(ctx, t.job.UDID, func(u *upkeep) { u.Unpruned = true }) })
-	if gone > 0 {
+	// Even if nothing went: an earlier run may have been cut off after it had removed
+	// something, and people remove versions with the command line, too.
+	if err == nil || gone > 0 {
 		err = errors.Join(err, t.refresh(context.WithoutCancel(ctx), r, t.job.UDID))
 	}
 	if err != nil {
