@@ -1,6 +1,7 @@
 package messages
 
 import (
+	"cmp"
 	"net/url"
 	"slices"
 	"strings"
@@ -19,19 +20,22 @@ var apps = map[string]string{
 	"com.apple.mobileslideshow.photosmessagesapp":              "Photos",
 	"com.apple.safetymonitorapp.safetymonitormessages":         "Check In",
 	"com.apple.findmy.findmymessagesapp":                       "Find My",
-	"com.apple.messages.polls":                                 "Poll",
+	pollsApp:                                                   "Poll",
 	"com.apple.icloud.apps.messages.business.extension":        "Business chat",
 	"com.apple.activitymessagesapp.messagesextension":          "Fitness",
 	"com.apple.music.messagesapp":                              "Music",
 }
 
-const link = "Link"
+const (
+	link     = "Link"
+	pollsApp = "com.apple.messages.polls"
+)
 
 // maxPayload is the longest payload_data that is looked into.
 const maxPayload = 4 << 20
 
 // balloon reads what an app says: its name, and what the payload tells of it.
-func balloon(r *raw, m *chat.Message) {
+func (l *batch) balloon(r *raw, m *chat.Message) {
 	bundle := r.balloon.String[strings.LastIndexByte(r.balloon.String, ':')+1:]
 	m.App = apps[strings.ToLower(bundle)]
 	var payload any
@@ -41,9 +45,17 @@ func balloon(r *raw, m *chat.Message) {
 			note(m, "payload_data=%d bytes that are not understood", len(r.payload))
 		}
 	}
-	if m.App == link {
+	switch {
+	case r.kind.Int == typePollChange:
+		l.voted(r, payload, m)
+		return
+	case m.App == link:
 		preview(payload, m)
 		return
+	case m.App == apps[pollsApp]:
+		if p, ok := pollOf(payload); ok {
+			m.Text = cmp.Or(p.text(), m.Text)
+		}
 	}
 	root, _ := payload.(map[string]any)
 	if m.App == "" {
@@ -66,6 +78,21 @@ func balloon(r *raw, m *chat.Message) {
 // isHandwriting tells those whose payload is no archive.
 func isHandwriting(app string) bool {
 	return app == apps["com.apple.handwriting.handwritingprovider"] || app == apps["com.apple.digitaltouchballoonprovider"]
+}
+
+// bareLink reads the preview of a link that no app is named for, and tells whether there
+// is one (imessage-exporter, message.rs).
+func bareLink(r *raw, m *chat.Message) bool {
+	if len(r.payload) == 0 || len(r.payload) > maxPayload {
+		return false
+	}
+	payload, err := keyedarchive.Decode(r.payload)
+	if err != nil || keyedarchive.Find(payload, "LPLinkMetadata") == nil {
+		return false
+	}
+	m.App = link
+	preview(payload, m)
+	return true
 }
 
 // preview reads LPLinkMetadata.
@@ -117,6 +144,11 @@ const maxLine = 8 << 10
 // text is what a map has under a key, when that is text.
 func text(m map[string]any, key string) string {
 	s, _ := m[key].(string)
+	return plainText(s)
+}
+
+// plainText is a text that is good to be shown.
+func plainText(s string) string {
 	s = strings.ToValidUTF8(strings.TrimSpace(s), "\ufffd")
 	if len(s) > maxLine {
 		s = strings.ToValidUTF8(s[:maxLine], "") + "…"

@@ -88,6 +88,9 @@ func firstTime(times ...time.Time) time.Time {
 	return time.Time{}
 }
 
+// itemLocation is item_type of sharing the place where somebody is.
+const itemLocation = 4
+
 // event tells what happened, for messages that nobody wrote. Sources differ in what
 // the numbers mean, so a name decides first, and the numbers are in Raw.
 func (b *book) event(r *raw, m *chat.Message) string {
@@ -101,6 +104,8 @@ func (b *book) event(r *raw, m *chat.Message) string {
 	}
 	note(m, "item_type=%d group_action_type=%d", r.item.Int, r.action.Int)
 	switch {
+	case r.item.Int == 1 && r.action.Int == 0 && r.other.Valid && r.other.Int != 0 && r.other.Int == r.handle.Int:
+		return who + " changed to another phone number"
 	case r.title.String != "":
 		return fmt.Sprintf("%s named the conversation “%s”", who, r.title.String)
 	case r.item.Int == 2:
@@ -115,7 +120,11 @@ func (b *book) event(r *raw, m *chat.Message) string {
 		return who + " changed the picture of the conversation"
 	case r.item.Int == 3 && r.action.Int == 2:
 		return who + " removed the picture of the conversation"
-	case r.item.Int == 4:
+	case r.item.Int == 3 && r.action.Int == 4:
+		return who + " changed the background of the conversation"
+	case r.item.Int == 3 && r.action.Int == 6:
+		return who + " removed the background of the conversation"
+	case r.item.Int == itemLocation:
 		note(m, "share_status=%d share_direction=%d", r.share.Int, r.toward.Int)
 		if r.share.Int == 1 {
 			return who + " stopped sharing the location"

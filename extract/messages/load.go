@@ -93,8 +93,9 @@ type attached struct {
 type batch struct {
 	rows      []*raw
 	files     map[int64][]attached
-	reactions map[string][]chat.Reaction // by the GUID of what they are about
-	quotes    map[string]string          // the beginning of what is answered, by GUID
+	reactions map[string][]chat.Reaction   // by the GUID of what they are about
+	quotes    map[string]string            // the beginning of what is answered, by GUID
+	polls     map[string]map[string]string // options by their identifiers, by the GUID of their poll
 	problems  []*extract.Problem
 	slab      []raw // where rows lie
 }
@@ -132,7 +133,7 @@ func (l *loader) load(ctx context.Context, entries []entry) (*batch, error) {
 	for _, more := range []struct {
 		what string
 		read func(context.Context, *batch) error
-	}{{"attachments", l.attachments}, {"reactions", l.readReactions}, {"what is answered", l.readQuotes}} {
+	}{{"attachments", l.attachments}, {"reactions", l.readReactions}, {"what is answered", l.readQuotes}, {"polls", l.readPolls}} {
 		err := more.read(ctx, b)
 		if err != nil && ctx.Err() != nil {
 			return nil, err

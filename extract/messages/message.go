@@ -16,6 +16,10 @@ func (b *book) message(l *batch, r *raw, d *typedstream.Decoder) (m *chat.Messag
 		Service: r.service.String, Subject: r.subject.String, Failed: r.failure.Int != 0, Read: extract.CocoaNano(r.read.Int), Delivered: extract.CocoaNano(r.delivered.Int),
 		Edited: extract.CocoaNano(r.edited.Int), Unsent: extract.CocoaNano(r.retracted.Int), Effect: effect(r.effect.String), ReplyTo: r.thread.String,
 		Reactions: l.reactions[r.guid.String]}
+	// Of sharing a place the direction tells who did it, where it says to whom.
+	if r.item.Int == itemLocation && r.other.Int != 0 && r.toward.Valid && r.toward.Int == 0 {
+		m.FromMe = true
+	}
 	if m.ReplyTo != "" {
 		m.ReplyText = l.quotes[m.ReplyTo]
 	}
@@ -34,9 +38,11 @@ func (b *book) message(l *batch, r *raw, d *typedstream.Decoder) (m *chat.Messag
 	switch {
 	case r.item.Int != 0:
 		m.Kind, m.Text = chat.KindSystem, b.event(r, m)
-	case r.balloon.String != "":
+	case r.balloon.String != "" || r.kind.Int == typePollChange:
 		m.Kind = chat.KindApp
-		balloon(r, m)
+		l.balloon(r, m)
+	case bareLink(r, m):
+		m.Kind = chat.KindApp
 	case m.Kind == chat.KindUnsent:
 	case err != nil:
 		m.Kind, broken = chat.KindUnknown, err
@@ -81,15 +87,15 @@ func (b *book) association(r *raw, m *chat.Message) {
 	}
 	if r.target.String != "" && m.ReplyTo == "" {
 		m.ReplyTo, _ = pointsTo(r.target.String)
-	}
-	switch {
-	case r.kind.Int == typeSticker: // a sticker put on a message is one that answers it
-		return
-	case r.kind.Int == typePollChange:
-		m.Kind, m.App = chat.KindApp, "Poll"
-		if m.Text == "" {
-			m.Text = "Voted in a poll"
+		if r.kind.Int == typePollChange {
+			m.ReplyTo = pollOfVote(r.target.String)
 		}
+		if m.ReplyTo == r.guid.String { // a poll points to itself
+			m.ReplyTo = ""
+		}
+	}
+	if r.kind.Int == typeSticker { // a sticker put on a message is one that answers it
+		return
 	}
 	note(m, "associated_message_type=%d", r.kind.Int)
 }

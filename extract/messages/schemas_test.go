@@ -100,7 +100,7 @@ INSERT INTO message VALUES (1, 'a', 'What?', 1, 1, 0, NULL, 0, NULL, NULL),
  (8, 'r7', '', 7, 2, 0, 'p:0/a', 2007, NULL, NULL), (9, 's', '', 8, 2, 0, 'p:0/a', 1000, NULL, NULL), -- a sticker as a reaction, and one put on it
  (10, 'v', '', 10, 2, 0, 'a', 4000, NULL, 'com.apple.messages.MSMessageExtensionBalloonPlugin:0000000000:com.apple.messages.Polls'), (11, 'x', 'moved', 11, 2, 0, 'bp:a', 2, NULL, 'x:org.example.chess'),
  (12, 'P', '', 12, 2, 0, 'P:0/a', 2000, NULL, NULL);`,
-		[]string{"a 2001-01-01 other: What? 👍 👎  ❤️", "s 2001-01-01 other: ", "v 2001-01-01 other: Poll <Poll> <associated_message_type=4000> app", "x 2001-01-01 other: moved <org.example.chess> <associated_message_type=2> app",
+		[]string{"a 2001-01-01 other: What? 👍 👎  ❤️", "s 2001-01-01 other: ", "v 2001-01-01 other: Voted in a poll <Poll> <associated_message_type=4000> app", "x 2001-01-01 other: moved <org.example.chess> <associated_message_type=2> app",
 			"P 2001-01-01 other:  <associated_message_type=2000>"}, 0},
 }
 

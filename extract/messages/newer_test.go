@@ -1,0 +1,89 @@
+package messages_test
+
+import (
+	"encoding/base64"
+	"fmt"
+	"testing"
+
+	"github.com/keepsake-backup/keepsake/extract/extracttest"
+	"github.com/keepsake-backup/keepsake/extract/messages"
+	"github.com/keepsake-backup/keepsake/internal/plist"
+)
+
+// appArchive is a payload_data with a dictionary of texts; url is an NSURL, as apps write
+// it.
+func appArchive(t *testing.T, url string, pairs ...string) string {
+	t.Helper()
+	type uid = plist.UID
+	objects := []any{"$null", nil, map[string]any{"$classname": "NSDictionary", "$classes": []any{"NSDictionary", "NSObject"}}, map[string]any{"$classname": "NSURL", "$classes": []any{"NSURL", "NSObject"}}}
+	add := func(v any) any {
+		objects = append(objects, v)
+		return uid(len(objects) - 1)
+	}
+	var keys, values []any
+	for i := 0; i < len(pairs); i += 2 {
+		keys, values = append(keys, add(pairs[i])), append(values, add(pairs[i+1]))
+	}
+	if url != "" {
+		keys, values = append(keys, add("URL")), append(values, add(map[string]any{"$class": uid(3), "NS.base": uid(0), "NS.relative": add(url)}))
+	}
+	objects[1] = map[string]any{"$class": uid(2), "NS.keys": keys, "NS.objects": values}
+	data, err := plist.Marshal(map[string]any{"$archiver": "NSKeyedArchiver", "$version": 100000, "$top": map[string]any{"root": uid(1)}, "$objects": objects}, plist.Binary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("X'%x'", data)
+}
+
+// TestPolls: polls of iOS 26, editions and votes. Columns, values and the JSON are those
+// that imessage-exporter (message.rs, polls.rs) and openclaw/imsg read: a poll points to
+// itself, an edition of it (more options) to the poll, a vote (4000) to either, in three
+// forms.
+func TestPolls(t *testing.T) {
+	data := func(json, query string) string {
+		return appArchive(t, "data:,"+base64.StdEncoding.EncodeToString([]byte(json))+query, "an", "Polls", "ldtext", "Sent a poll")
+	}
+	dinner := data(`{"version":1,"item":{"title":"Dinner?","creatorHandle":"z@example.org","orderedPollOptions":[{"optionIdentifier":"A","text":"Pizza","attributedText":"Pizza","canBeEdited":false},{"optionIdentifier":"B","text":"Soup"}]}}`, "?src=p&c=2")
+	more := data(`{"version":1,"item":{"title":"","orderedPollOptions":[{"optionIdentifier":"A","text":"Pizza"},{"optionIdentifier":"C","text":"Rice"}]}}`, "?src=p&c=3")
+	vote := func(options string) string { return data(`{"version":1,"item":{"votes":[`+options+`]}}`, "") }
+	a, c := `{"participantHandle":"z@example.org","voteOptionIdentifier":"A"}`, `{"participantHandle":"me","voteOptionIdentifier":"C","serverVoteTime":1.5}`
+	const app = "'com.apple.messages.MSMessageExtensionBalloonPlugin:0000000000:com.apple.messages.Polls'"
+	sql := "CREATE TABLE message (ROWID INTEGER PRIMARY KEY AUTOINCREMENT, guid TEXT UNIQUE NOT NULL, text TEXT, date INTEGER, associated_message_guid TEXT, associated_message_type INTEGER DEFAULT 0, balloon_bundle_id TEXT, payload_data BLOB);" +
+		fmt.Sprintf(`INSERT INTO message VALUES (1,'P','Sent a poll',1,'P',3,%[1]s,%[2]s), (2,'v1',NULL,2,'P',4000,%[1]s,%[3]s), (3,'E',NULL,3,'P',2,%[1]s,%[4]s), (4,'v2',NULL,4,'p:0/E',4000,NULL,%[5]s), (5,'v3',NULL,5,'p/P',4000,NULL,%[6]s),
+ (6,'v4',NULL,6,'gone',4000,%[1]s,%[7]s), (7,'broken',NULL,7,NULL,0,%[1]s,%[8]s), (8,'v5',NULL,8,'P',4000,NULL,NULL);`, app, dinner, vote(a), more, vote(a+","+c), vote(""), vote(a), appArchive(t, "data:,e30=x", "an", "Polls"))
+	src := extracttest.Source(t, database(t, sql))
+	extracttest.Conform(t, messages.New(), src)
+	checkShort(t, src, []string{"P 2001-01-01 other: Dinner?\n• Pizza\n• Soup <Poll> <associated_message_type=3> app", "v1 2001-01-01 other: Voted for Pizza <Poll> <associated_message_type=4000> app",
+		"E 2001-01-01 other: • Pizza\n• Rice <Poll> <associated_message_type=2> app", "v2 2001-01-01 other: Voted for Pizza, Rice <Poll> <associated_message_type=4000> app",
+		"v3 2001-01-01 other: Took the vote back <Poll> <associated_message_type=4000> app", "v4 2001-01-01 other: Voted in a poll <Poll> <associated_message_type=4000> app",
+		"broken 2001-01-01 other: Poll <Poll> app", "v5 2001-01-01 other: Voted in a poll <Poll> <associated_message_type=4000> app"}, 0)
+}
+
+// TestEvents: what happens in conversations, by the numbers of imessage-exporter
+// (group_action.rs, message.rs): backgrounds of iOS 26, a member with another number, and
+// who shared a place, which is in the direction where it is to somebody.
+func TestEvents(t *testing.T) {
+	src := extracttest.Source(t, database(t, `
+CREATE TABLE handle (ROWID INTEGER PRIMARY KEY, id TEXT); INSERT INTO handle VALUES (1, 'anna@example.org'), (2, 'ben@example.org');
+CREATE TABLE message (ROWID INTEGER PRIMARY KEY, guid TEXT, date INTEGER, handle_id INTEGER, is_from_me INTEGER, item_type INTEGER, group_action_type INTEGER, other_handle INTEGER, group_title TEXT, share_status INTEGER, share_direction INTEGER);
+INSERT INTO message VALUES (1, 'a', 1, 1, 0, 1, 0, 2, NULL, 0, 0), (2, 'b', 2, 1, 0, 1, 0, 1, NULL, 0, 0), (3, 'c', 3, 1, 0, 3, 4, 0, NULL, 0, 0), (4, 'd', 4, 0, 1, 3, 6, 0, NULL, 0, 0),
+ (5, 'e', 5, 1, 0, 4, 0, 1, NULL, 0, 0), (6, 'f', 6, 1, 0, 4, 0, 1, NULL, 1, 1), (7, 'g', 7, 1, 0, 4, 0, 0, NULL, 0, 0), (8, 'h', 8, 0, 1, 1, 0, 0, NULL, 0, 0);`))
+	checkShort(t, src, []string{"a 2001-01-01 other: anna@example.org added ben@example.org <item_type=1 group_action_type=0> system", "b 2001-01-01 other: anna@example.org changed to another phone number <item_type=1 group_action_type=0> system",
+		"c 2001-01-01 other: anna@example.org changed the background of the conversation <item_type=3 group_action_type=4> system", "d 2001-01-01 other: You removed the background of the conversation <item_type=3 group_action_type=6> system",
+		"e 2001-01-01 other: You started sharing the location <item_type=4 group_action_type=0 share_status=0 share_direction=0> system", "f 2001-01-01 other: anna@example.org stopped sharing the location <item_type=4 group_action_type=0 share_status=1 share_direction=1> system",
+		"g 2001-01-01 other: anna@example.org started sharing the location <item_type=4 group_action_type=0 share_status=0 share_direction=0> system", "h 2001-01-01 other: You added somebody <item_type=1 group_action_type=0> system"}, 0)
+}
+
+// TestBareLinks: the preview of a link may come without the name of its app
+// (imessage-exporter, message.rs).
+func TestBareLinks(t *testing.T) {
+	type uid = plist.UID
+	page, err := plist.Marshal(map[string]any{"$archiver": "NSKeyedArchiver", "$version": 100000, "$top": map[string]any{"root": uid(1)}, "$objects": []any{"$null", map[string]any{"$class": uid(4), "richLinkMetadata": uid(2)},
+		map[string]any{"$class": uid(5), "title": uid(3)}, "Title", map[string]any{"$classname": "RichLink", "$classes": []any{"RichLink"}}, map[string]any{"$classname": "LPLinkMetadata", "$classes": []any{"LPLinkMetadata"}}}}, plist.Binary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	src := extracttest.Source(t, database(t, "CREATE TABLE message (ROWID INTEGER PRIMARY KEY, guid TEXT, text TEXT, date INTEGER, balloon_bundle_id TEXT, payload_data BLOB);"+
+		fmt.Sprintf("INSERT INTO message VALUES (1,'a','https://example.org/',1,NULL,X'%x'), (2,'b','words',2,NULL,X'00'), (3,'c','words',3,NULL,%s);", page, appArchive(t, "", "an", "Chess"))))
+	checkShort(t, src, []string{"a 2001-01-01 other: https://example.org/ <Link> <https://example.org/> <Title> app", "b 2001-01-01 other: words", "c 2001-01-01 other: words"}, 0)
+}
