@@ -14,14 +14,13 @@ import (
 
 // Kinds of albums (content-schemas.md 2.2).
 const (
-	kindAlbum         = 2
-	kindShared        = 1505
-	kindProject       = 1508
-	kindSharedWithYou = 1509
-	kindDuplicates    = 1510
-	kindProjectRoot   = 3998
-	kindRoot          = 3999
-	kindFolder        = 4000
+	kindAlbum       = 2
+	kindShared      = 1505
+	kindProject     = 1508
+	kindDuplicates  = 1510
+	kindProjectRoot = 3998
+	kindRoot        = 3999
+	kindFolder      = 4000
 )
 
 // maxAlbums bounds albums and folders.
@@ -76,7 +75,7 @@ func (t *albumTree) add(a *albumRow) {
 		a.key = albumPrefix + strconv.FormatInt(a.pk, 10)
 	}
 	switch a.kind {
-	case kindAlbum, kindShared, kindProject, kindSharedWithYou, kindFolder:
+	case kindAlbum, kindShared, kindProject, kindFolder:
 		a.shown = true
 		if a.title == "" {
 			a.title = "Untitled"
@@ -161,7 +160,8 @@ type smartGroup struct {
 // smart gives the conditions of the groups that the phone shows beside its albums.
 func (l *library) smart() []smartGroup {
 	here := l.truth("ZTRASHEDSTATE", "<> 1")
-	shown := here + " AND " + l.truth("ZHIDDEN", "= 0")
+	foreign := "(" + l.truth("ZSAVEDASSETTYPE", "IN ("+foreignTypes+")") + " OR " + l.truth("ZBUNDLESCOPE", "BETWEEN 1 AND 3") + ")"
+	shown := here + " AND NOT " + foreign + " AND " + l.truth("ZHIDDEN", "= 0")
 	subtype := func(n int) string { return shown + " AND " + l.truth("ZKINDSUBTYPE", fmt.Sprintf("= %d", n)) }
 	group := func(key, title, where string) smartGroup {
 		return smartGroup{extract.Group{Key: smartPrefix + key, Title: title}, where}
@@ -177,6 +177,7 @@ func (l *library) smart() []smartGroup {
 		group("screenshots", "Screenshots", shown+" AND ("+l.truth("ZKINDSUBTYPE", "= 10")+" OR "+l.truth("ZISDETECTEDSCREENSHOT", "<> 0")+")"),
 		group("screen-recordings", "Screen recordings", subtype(103)),
 		group("animated", "Animated", shown+" AND "+l.truth("ZPLAYBACKSTYLE", "= 2")),
+		group("shared", "Shared", here+" AND "+foreign+" AND "+l.truth("ZHIDDEN", "= 0")),
 		group("hidden", "Hidden", here+" AND "+l.truth("ZHIDDEN", "<> 0")),
 		group("deleted", "Recently Deleted", l.truth("ZTRASHEDSTATE", "= 1")),
 	}

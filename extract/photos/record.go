@@ -95,10 +95,14 @@ type Photo struct {
 	// Unlisted is what the phone does not show in its lists, such as most pictures of
 	// a burst.
 	Unlisted bool `json:"unlisted,omitempty"`
-	// InCloud tells that iCloud Photos has it; Shared that it is somebody else's, of a
-	// shared album or a message.
-	InCloud bool `json:"in_icloud,omitempty"`
-	Shared  bool `json:"shared,omitempty"`
+	// Spatial is what has depth for glasses (iOS 18).
+	Spatial bool `json:"spatial,omitempty"`
+	// InCloud tells that iCloud Photos has it; Shared that it is in a shared album, behind
+	// a link, or in a message; SharedLibrary that several people have it in the library
+	// that they share (iOS 16).
+	InCloud       bool `json:"in_icloud,omitempty"`
+	Shared        bool `json:"shared,omitempty"`
+	SharedLibrary bool `json:"shared_library,omitempty"`
 
 	Availability Availability `json:"availability"`
 	// Paths in the Source, "" or nil for what is not there.

@@ -31,6 +31,7 @@ const (
 type cells struct {
 	pk, kind, subtype, playback, width, height, orientation                                  sqlitefs.Int
 	favourite, hidden, trashedState, visibility, pick, cloud, saved, edited, adjusted, depth sqlitefs.Int
+	scope, library, spatial                                                                  sqlitefs.Int
 	screenshot, attributes, originalSize, offset, iso                                        sqlitefs.Int
 	seconds, created, added, modified, trashed, lat, long, accuracy                          sqlitefs.Real
 	fNumber, shutter, focal                                                                  sqlitefs.Real
@@ -80,7 +81,10 @@ func (l *library) columns(c *cells) (list []string, into []any) {
 	asset(&c.pick, "ZAVALANCHEPICKTYPE")
 	asset(&c.cloud, "ZCLOUDLOCALSTATE")
 	asset(&c.saved, "ZSAVEDASSETTYPE")
-	asset(&c.depth, "ZDEPTHTYPE")
+	asset(&c.depth, "ZDEPTHTYPE", "ZDEPTHSTATES") // the second up to iOS 13 (osxphotos, _constants.py)
+	asset(&c.scope, "ZBUNDLESCOPE")
+	asset(&c.library, "ZACTIVELIBRARYSCOPEPARTICIPATIONSTATE")
+	asset(&c.spatial, "ZSPATIALTYPE")
 	asset(&c.screenshot, "ZISDETECTEDSCREENSHOT")
 	if forth, known := l.reached["ZADDITIONALASSETATTRIBUTES"]; known && !forth {
 		more(&c.attributes, "Z_PK")
@@ -230,7 +234,8 @@ func (l *library) photo(c *cells) *Photo {
 		Seconds: c.seconds.Float, Size: max(c.originalSize.Int, 0), TimeZone: c.zone.String, CameraTime: c.cameraTime.String,
 		Added: extract.CocoaTime(c.added.Float), Modified: extract.CocoaTime(c.modified.Float), Trashed: extract.CocoaTime(c.trashed.Float),
 		Title: c.title.String, Caption: c.caption.String, ImportedBy: cmp.Or(c.bundle.String, c.creator.String), Favourite: c.favourite.Bool(), Hidden: c.hidden.Bool(),
-		Deleted: c.trashedState.Int == 1, Portrait: c.depth.Bool(), Unlisted: c.visibility.Bool(), InCloud: c.cloud.Int == 1 || c.saved.Int == 6, Shared: c.saved.Int == 4 || c.saved.Int == 12 || l.store == sharedWithYou,
+		Deleted: c.trashedState.Int == 1, Portrait: c.depth.Bool(), Unlisted: c.visibility.Bool(), InCloud: c.cloud.Int == 1 || c.saved.Int == 6, Shared: c.foreign() || l.store == sharedWithYou,
+		SharedLibrary: c.library.Int == 1, Spatial: c.spatial.Int > 0,
 		Place: c.place(), Camera: c.camera(),
 	}
 	if p.Key == "" {
@@ -259,6 +264,16 @@ func (l *library) photo(c *cells) *Photo {
 		p.Burst = &Burst{ID: c.burst.String, Pick: c.pick.Int, Key: c.pick.Int&16 != 0}
 	}
 	return p
+}
+
+// Values of ZSAVEDASSETTYPE of what is no picture of the owner's library: in a shared
+// album, behind a link to iCloud that somebody has sent, in a message (iLEAPP, Ph001).
+const foreignTypes = "4, 8, 12"
+
+// foreign tells of what others have shared. ZBUNDLESCOPE says the same from iOS 14 on: 1 a
+// link, 2 a shared album, 3 a message.
+func (c *cells) foreign() bool {
+	return c.saved.Int == 4 || c.saved.Int == 8 || c.saved.Int == 12 || c.scope.Int >= 1 && c.scope.Int <= 3
 }
 
 // subtypes are ZKINDSUBTYPE (content-schemas.md 2.2).
