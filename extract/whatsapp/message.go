@@ -3,11 +3,14 @@ package whatsapp
 import (
 	"cmp"
 	"fmt"
+	"io"
 	"io/fs"
 	"math"
+	"mime/quotedprintable"
 	"path"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/keepsake-backup/keepsake/extract"
 	"github.com/keepsake-backup/keepsake/extract/chat"
@@ -26,8 +29,14 @@ const (
 	kindDocument   = 8
 	kindNotice     = 10
 	kindGIF        = 11
+	kindWaiting    = 12
 	kindDeleted    = 14
 	kindSticker    = 15
+	kindTemplate   = 19
+	kindProduct    = 26
+	kindInvitation = 27
+	kindDisappear  = 28
+	kindForwarded  = 32 // a template
 	kindOnceImage  = 38
 	kindOnceVideo  = 39
 	kindPoll       = 46
@@ -41,16 +50,6 @@ var kinds = map[int64]struct{ name, media string }{
 	kindImage: {"Photo", "image/jpeg"}, kindVideo: {"Video", "video/mp4"}, kindAudio: {"Audio", "audio/ogg"}, kindContact: {"Contact", "text/vcard"}, kindLocation: {"Place", ""},
 	kindDocument: {"Document", ""}, kindGIF: {"GIF", "video/mp4"}, kindDeleted: {"Deleted message", ""}, kindSticker: {"Sticker", "image/webp"},
 	kindOnceImage: {"Photo", "image/jpeg"}, kindOnceVideo: {"Video", "video/mp4"}, kindPoll: {"Poll", ""}, kindVideoNote: {"Video", "video/mp4"}, kindCall: {"Call", ""},
-}
-
-// events are what happens in a group (ZGROUPEVENTTYPE of kind 6) [?]; %s is who, or
-// the text of the row.
-var events = map[int64]struct{ with, without string }{
-	1:  {"The name of the group was changed to “%s”", "The name of the group was changed"},
-	2:  {"%s joined the group or was added", "Somebody joined the group or was added"},
-	3:  {"%s left the group", "Somebody left the group"},
-	4:  {"%s changed the picture of the group", "The picture of the group was changed"},
-	12: {"%s created the group", "The group was created"},
 }
 
 // message makes a message of a row.
@@ -165,12 +164,16 @@ func (b *book) content(r *row, m *chat.Message) {
 			b.attach(r, m)
 		}
 	case kindGroupEvent:
-		m.Kind, m.Raw, m.Text = chat.KindSystem, raw(), eventText(r, m)
+		m.Kind, m.Raw, m.Text = chat.KindSystem, raw(), b.eventText(r, m)
 	case kindNotice, kindCall:
-		m.Kind, m.Raw = chat.KindSystem, raw()
-		if m.Text == "" {
-			m.Text = noticeText(r)
-		}
+		m.Kind, m.Raw, m.Text = chat.KindSystem, raw(), b.noticeText(r, m)
+	case kindDisappear:
+		m.Kind, m.Raw, m.Text = chat.KindSystem, raw(), disappear(cmp.Or(parseMore(r.metadata).timer, m.Text))
+	case kindWaiting:
+		m.Kind, m.Raw, m.Text = chat.KindUnknown, raw(), cmp.Or(m.Text, "The phone was still waiting for this message")
+	case kindTemplate, kindForwarded, kindProduct, kindInvitation:
+		b.business(r, m)
+		m.Raw = raw()
 	case kindDeleted:
 		m.Kind = chat.KindUnsent
 	case kindLocation:
@@ -181,6 +184,9 @@ func (b *book) content(r *row, m *chat.Message) {
 		b.link(r, m)
 	case kindPoll:
 		m.Kind, m.App, m.Raw = chat.KindApp, "Poll", raw()
+		if p, ok := parsePoll(r.receipts, r.metadata); ok {
+			m.Text = p.text()
+		}
 	case kindOnceImage, kindOnceVideo:
 		m.Effect, m.Raw = "View Once", raw()
 		b.attach(r, m)
@@ -196,38 +202,24 @@ func (b *book) content(r *row, m *chat.Message) {
 	}
 }
 
-// eventText says what happened in a group.
-func eventText(r *row, m *chat.Message) string {
-	known, ok := events[r.event.Int]
-	who := m.From.Label()
-	if m.FromMe {
-		who = "You"
+// business reads what shops write: templates, products, and invitations to groups.
+func (b *book) business(r *row, m *chat.Message) {
+	more := parseMore(r.metadata)
+	switch r.kind.Int {
+	case kindProduct:
+		m.Kind, m.App, m.Text = chat.KindApp, "Product", cmp.Or(more.product, m.Text)
+	case kindInvitation:
+		m.Kind, m.App = chat.KindApp, "Invitation to a group"
+		m.Text = cmp.Or(m.Text, more.invitation)
+	default:
+		m.Text = cmp.Or(m.Text, more.template)
 	}
-	if r.event.Int == 1 || !ok {
-		who = m.Text
+	if r.mediaPath.String != "" {
+		b.attach(r, m)
 	}
-	switch {
-	case ok && who != "":
-		return fmt.Sprintf(known.with, who)
-	case ok:
-		return known.without
-	case who != "":
-		return who
+	if m.Text == "" && len(m.Attachments) == 0 && m.App == "" {
+		m.Kind = chat.KindUnknown
 	}
-	return fmt.Sprintf("Something happened in the group (%d)", r.event.Int)
-}
-
-// noticeText says what a notice of the app itself is [?].
-func noticeText(r *row) string {
-	switch {
-	case r.kind.Int == kindCall:
-		return "Call"
-	case r.event.Int == 2:
-		return "Messages and calls are end-to-end encrypted"
-	case r.event.Int == 38:
-		return "This is a conversation with a business"
-	}
-	return fmt.Sprintf("A notice of WhatsApp (%d)", r.event.Int)
 }
 
 // attach adds the file of a message.
@@ -291,16 +283,57 @@ func (b *book) place(r *row, m *chat.Message) {
 // maxCard is the longest vCard that is taken along; pictures in them are large.
 const maxCard = 4 << 20
 
-// card adds people that were sent.
+// Between the names, and between the cards, of several people in one message.
+const (
+	betweenNames = "_$!<Name-Separator>!$_"
+	betweenCards = "_$!<VCard-Separator>!$_"
+	maxCards     = 1000
+)
+
+// card adds people that were sent. Of several the first name is that of all of them
+// (WhatsApp-Chat-Exporter, ios_handler.py).
 func (b *book) card(r *row, m *chat.Message) {
-	name := cmp.Or(clean(r.cardName.String), clean(r.title.String), "Contact")
-	a := chat.Attachment{Name: name + ".vcf", Type: "text/vcard"}
-	if card := r.card.String; strings.Contains(card, "BEGIN:VCARD") && len(card) <= maxCard {
-		a.Content, a.Size = card, int64(len(card))
-	} else {
-		a.Path = b.file(r.mediaPath.String)
+	names := strings.Split(r.cardName.String, betweenNames)
+	cards := strings.Split(r.card.String, betweenCards)
+	if len(cards) > maxCards {
+		cards = cards[:maxCards]
 	}
-	m.Attachments = append(m.Attachments, a)
+	if len(names) > len(cards) && len(cards) > 1 {
+		if m.Text == "" {
+			m.Text = clean(names[0])
+		}
+		names = names[1:]
+	}
+	for i, card := range cards {
+		name := ""
+		if i < len(names) {
+			name = unquoted(clean(names[i]))
+		}
+		if len(cards) == 1 {
+			name = cmp.Or(name, clean(r.title.String))
+		}
+		a := chat.Attachment{Name: cmp.Or(name, "Contact") + ".vcf", Type: "text/vcard"}
+		switch {
+		case strings.Contains(card, "BEGIN:VCARD") && len(card) <= maxCard:
+			a.Content, a.Size = card, int64(len(card))
+		case len(cards) == 1:
+			a.Path = b.file(r.mediaPath.String)
+		}
+		m.Attachments = append(m.Attachments, a)
+	}
+}
+
+// unquoted reads a name that is still quoted-printable, as those of cards without a
+// picture were.
+func unquoted(name string) string {
+	if !strings.HasPrefix(name, "=") {
+		return name
+	}
+	plain, err := io.ReadAll(quotedprintable.NewReader(strings.NewReader(name)))
+	if err != nil || !utf8.Valid(plain) {
+		return name
+	}
+	return clean(string(plain))
 }
 
 // link adds the preview of an address.

@@ -70,6 +70,17 @@ func (b *book) readNames(ctx context.Context) (*directory, error) {
 	}); err != nil {
 		return nil, err
 	}
+	// Newer sessions have the other form of their address beside the one.
+	if err := d.pairs(b.db, "ZWACHATSESSION", "ZCONTACTJID", "ZCONTACTIDENTIFIER", "Z_PK", func(jid, other string) {
+		if strings.HasSuffix(jid, phoneEnd) {
+			jid, other = other, jid
+		}
+		if strings.HasSuffix(jid, lidEnd) && strings.HasSuffix(other, phoneEnd) && d.phones[jid] == "" {
+			d.phones[jid] = other
+		}
+	}); err != nil {
+		return nil, err
+	}
 	return d, b.readOwn(ctx, d)
 }
 

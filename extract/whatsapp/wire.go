@@ -3,6 +3,8 @@ package whatsapp
 import (
 	"encoding/base64"
 	"errors"
+	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -59,6 +61,7 @@ func text(data []byte) string {
 // metadata is what a ZMETADATA of ZWAMEDIAITEM says:
 //
 //	5 stanza ID of the quoted message, 6 who wrote that, 19 {1 its text}
+//	   else {3 picture {3 caption}, 4 contact, 5 place, 6 {1 text}, 7 document {8 its name}, 8 sound, 9 film {7 caption}, 26 sticker}
 //	17 how often it was forwarded, 21 by whom
 type metadata struct {
 	quoted, author, quote string
@@ -76,15 +79,74 @@ func parseMetadata(b []byte) metadata {
 		case 17:
 			m.forwarded = m.forwarded || number > 0
 		case 19:
-			_ = fields(data, func(num protowire.Number, _ uint64, data []byte) {
-				if num == 1 {
-					m.quote = text(data)
-				}
-			})
+			m.quote = parseQuote(data)
 		case 21:
 			m.forwarded = m.forwarded || len(data) > 0
 		}
 	})
+	return m
+}
+
+// quotable are the parts of a quoted message: how it is called without words, and where
+// its words are, 0 = nowhere.
+var quotable = map[protowire.Number]struct {
+	name  string
+	words protowire.Number
+}{3: {"Photo", 3}, 4: {"Contact", 0}, 5: {"Place", 0}, 6: {"", 1}, 7: {"Document", 8}, 8: {"Audio", 0}, 9: {"Video", 7}, 26: {"Sticker", 0}}
+
+// parseQuote reads the beginning of a quoted message, which is as the protocol has it.
+func parseQuote(b []byte) (quote string) {
+	_ = fields(b, func(num protowire.Number, _ uint64, data []byte) {
+		part, known := quotable[num]
+		switch {
+		case num == 1:
+			quote = text(data)
+		case known && data != nil && quote == "":
+			_ = fields(data, func(num protowire.Number, _ uint64, data []byte) {
+				if num == part.words {
+					quote = text(data)
+				}
+			})
+			if quote == "" {
+				quote = part.name
+			}
+		}
+	})
+	return quote
+}
+
+// more is what a ZMETADATA has of messages of shops, and of groups (IPED,
+// ExtractorIOS.java):
+//
+//	24 {1 {2, 6, 7 lines of a template}}
+//	26 {1 {1 {3 title, 4 description, 5 currency of a product}}}
+//	28 {4 the name of a group to which somebody is invited}
+//	36 seconds after which messages disappear, as text
+type more struct{ template, product, invitation, timer string }
+
+func parseMore(b []byte) (m more) {
+	inside := func(b []byte, num protowire.Number, f func(data []byte)) {
+		_ = fields(b, func(n protowire.Number, _ uint64, data []byte) {
+			if n == num && data != nil {
+				f(data)
+			}
+		})
+	}
+	lines := func(b []byte, wanted ...protowire.Number) string {
+		var list []string
+		_ = fields(b, func(num protowire.Number, _ uint64, data []byte) {
+			if s := strings.TrimSpace(text(data)); s != "" && slices.Contains(wanted, num) {
+				list = append(list, s)
+			}
+		})
+		return strings.Join(list, "\n")
+	}
+	inside(b, 24, func(data []byte) { inside(data, 1, func(data []byte) { m.template = lines(data, 2, 6, 7) }) })
+	inside(b, 26, func(data []byte) {
+		inside(data, 1, func(data []byte) { inside(data, 1, func(data []byte) { m.product = lines(data, 3, 4) }) })
+	})
+	inside(b, 28, func(data []byte) { m.invitation = lines(data, 4) })
+	inside(b, 36, func(data []byte) { m.timer = text(data) })
 	return m
 }
 

@@ -69,7 +69,7 @@ func TestPushName(t *testing.T) {
 }
 
 func FuzzWire(f *testing.F) {
-	for _, s := range []string{receiptBlob, reactionBlob, groupBlob, "2A03414243", "9A01020A00", "FFFFFFFFFFFFFFFFFFFF01"} {
+	for _, s := range []string{receiptBlob, reactionBlob, groupBlob, "2A03414243", "9A01020A00", "4211120178" + "1A030A0161" + "20003205080010001A00", "4A0ABA0707120178" + "1A020A00", "C20104" + "0A021201", "FFFFFFFFFFFFFFFFFFFF01"} {
 		f.Add(bytesOf(f, s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -78,6 +78,10 @@ func FuzzWire(f *testing.F) {
 			t.Errorf("%d reactions in %d bytes", len(r.reactions), len(b))
 		}
 		pushName(string(b))
+		parseMore(b)
+		if p, _ := parsePoll(b, b); len(p.answers) != len(p.votes) || len(p.answers) > maxAnswers {
+			t.Errorf("%d answers, %d counts", len(p.answers), len(p.votes))
+		}
 	})
 }
 
