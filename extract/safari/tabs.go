@@ -126,10 +126,11 @@ func openSafariTabs(ctx context.Context, src *extract.Source, p, label string) (
 	}
 	s := &tabStore{label: label}
 	for _, n := range nodes {
-		if n.folder || n.url == "" && n.title == "" || len(s.tabs) >= maxTabs { // with neither it is an empty page
+		title, url := cmp.Or(n.title, n.extra.title), cmp.Or(n.url, n.extra.url)
+		if n.folder || url == "" && title == "" || len(s.tabs) >= maxTabs { // with neither it is an empty page
 			continue
 		}
-		t := &Tab{Title: n.title, URL: n.url, LastSeen: n.local.visited, Private: n.local.private, Deleted: n.deleted, TabGroup: openTabs, group: "tabs/open"}
+		t := &Tab{Title: title, URL: url, LastSeen: firstDate(n.local.visited, n.extra.viewed), Private: n.local.private, Deleted: n.deleted, TabGroup: openTabs, group: "tabs/open"}
 		if t.LastSeen.IsZero() {
 			t.LastSeen = n.changed
 		}
@@ -141,7 +142,7 @@ func openSafariTabs(ctx context.Context, src *extract.Source, p, label string) (
 					t.Profile = strings.TrimSpace(up.title)
 				}
 			case i == 0 && !up.isTop():
-				t.TabGroup, t.group = up.tabGroup(local), "tabs/"+up.key
+				t.TabGroup, t.group = up.tabGroup(local, private), "tabs/"+up.key
 				t.Pinned = up.pinned()
 			}
 			t.Private = t.Private || private[up.id] || up.private()
@@ -166,11 +167,11 @@ func (n *node) private() bool {
 }
 
 // tabGroup is the name of a group as people see it.
-func (n *node) tabGroup(local map[int64]bool) string {
+func (n *node) tabGroup(local, private map[int64]bool) string {
 	switch {
 	case n.pinned():
 		return pinnedTabs
-	case n.private():
+	case n.private(), private[n.id]: // what it is called is in the phone's language
 		return privateTabs
 	case local[n.id], n.hidden && n.title == "Local":
 		return openTabs
@@ -182,6 +183,9 @@ func (n *node) tabGroup(local map[int64]bool) string {
 // and which hold private ones.
 func windows(ctx context.Context, db *sqlitefs.DB) (local, private map[int64]bool, err error) {
 	local, private = map[int64]bool{}, map[int64]bool{}
+	if err := unnamed(ctx, db, local); err != nil {
+		return nil, nil, err
+	}
 	if !db.Has("windows") {
 		return local, private, nil
 	}
@@ -205,6 +209,29 @@ func windows(ctx context.Context, db *sqlitefs.DB) (local, private map[int64]boo
 		}
 	}
 	return local, private, db.Err(ctx, rows.Err())
+}
+
+// unnamed adds the groups that windows have for tabs in no group with a name, one for
+// each profile (iOS 17).
+func unnamed(ctx context.Context, db *sqlitefs.DB, local map[int64]bool) error {
+	if !db.Has("windows_unnamed_tab_groups", "tab_group_id") {
+		return nil
+	}
+	rows, err := db.QueryContext(ctx, "SELECT +u.tab_group_id FROM windows_unnamed_tab_groups u LIMIT 10000")
+	if err != nil {
+		return db.Err(ctx, err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var group sqlitefs.Int
+		if err := rows.Scan(&group); err != nil {
+			return db.Err(ctx, err)
+		}
+		if group.Int > 0 { // 0 is the root of all
+			local[group.Int] = true
+		}
+	}
+	return db.Err(ctx, rows.Err())
 }
 
 func openCloudTabs(ctx context.Context, src *extract.Source, p, label string) (store, error) {

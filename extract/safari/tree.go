@@ -50,6 +50,7 @@ type attributes struct {
 	preview                string
 	added, viewed, visited time.Time
 	private                bool
+	title, url             string // of a tab, as this phone has loaded it
 }
 
 // readTree reads a table of bookmarks and gives its nodes in the order of the folders;
@@ -115,11 +116,23 @@ func attributesOf(data []byte) (a attributes) {
 	list, _ := top["com.apple.ReadingList"].(map[string]any)
 	a.preview, _ = list["PreviewText"].(string)
 	a.added, a.viewed = date(list["DateAdded"]), date(list["DateLastViewed"])
+	// Of tabs and groups of tabs (safari-raindrop-tabgroups, SAFARI_TABS_DB_SCHEMA.md).
+	mark, _ := top["com.apple.Bookmark"].(map[string]any)
+	a.added, a.viewed = firstDate(a.added, date(mark["DateAdded"])), firstDate(a.viewed, date(top["DateLastViewed"]))
+	a.title, _ = top["LocalTitle"].(string)
+	a.url, _ = top["LocalURL"].(string)
 	a.visited = date(top["LastVisitTime"])
 	for _, key := range []string{"Private", "IsPrivateWindow", "PrivateBrowsing"} {
 		if is, _ := top[key].(bool); is {
 			a.private = true
 		}
+	}
+	return a
+}
+
+func firstDate(a, b time.Time) time.Time {
+	if a.IsZero() {
+		return b
 	}
 	return a
 }
