@@ -103,9 +103,10 @@ type batch struct {
 // loader reads batches.
 type loader struct {
 	*book
+	about    *pointers // what points to messages
+	answers  *pointers // the messages that are answered; nil is not known
 	failures atomic.Int64
-	quotes   atomic.Int64 // that were asked for
-	free     chan []raw   // slabs that nobody uses any more
+	free     chan []raw // slabs that nobody uses any more
 }
 
 // slab makes room for n rows.
@@ -327,10 +328,6 @@ func (b *book) find(name string) (p string, folder bool) {
 // maxQuote is how much of a message is quoted above its answer, in letters.
 const maxQuote = 120
 
-// fewQuotes are asked for by their GUIDs; when there are more, it is cheaper to find out
-// about all of the store (answered).
-const fewQuotes = 200
-
 // readQuotes reads the beginnings of messages that are answered.
 func (l *loader) readQuotes(ctx context.Context, b *batch) error {
 	var ask []any
@@ -346,20 +343,14 @@ func (l *loader) readQuotes(ctx context.Context, b *batch) error {
 		return nil
 	}
 	where := "guid IN (?" + strings.Repeat(",?", len(ask)-1) + ")"
-	if l.quotes.Add(int64(len(ask))) > fewQuotes {
-		p, err := l.answered(ctx)
-		if err != nil {
-			return err
-		}
-		if p.broken == nil {
-			var ids []int64
-			for _, to := range ask {
-				for _, q := range p.to(to.(string)) {
-					ids = append(ids, q.id)
-				}
+	if l.answers != nil { // GUIDs lie all over their index, the rows near each other
+		var ids []int64
+		for _, to := range ask {
+			for _, q := range l.answers.to(to.(string)) {
+				ids = append(ids, q.id)
 			}
-			where, ask = "ROWID IN ("+numbers(ids)+")", nil
 		}
+		where, ask = "ROWID IN ("+numbers(ids)+")", nil
 	}
 	return l.each(ctx, "SELECT "+l.db.List("message", "m", "guid", "text", "attributedBody")+" FROM message m WHERE m."+where, ask, func(scan func(...any) error) error {
 		var guid, text sqlitefs.Text

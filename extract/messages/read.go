@@ -33,19 +33,19 @@ func (*Reader) Read(ctx context.Context, src *extract.Source, q extract.Query, o
 	for _, p := range b.problems {
 		out.Report(p)
 	}
-	p, err := b.pointed(ctx)
-	if err != nil {
-		return err
-	}
-	if p.broken != nil {
-		out.Report(problem("reactions", p.broken))
-	}
 	if q.Key != "" || q.Limit > 0 && q.Group == "" && b.ordered(ctx) {
+		about, err := b.pointed(ctx)
+		if err != nil {
+			return err
+		}
+		if about.broken != nil {
+			out.Report(problem("reactions", about.broken))
+		}
 		few, err := b.few(ctx, q)
 		if err != nil {
 			return err
 		}
-		return extract.Done(b.emit(ctx, slices.Values(few), out))
+		return extract.Done(b.emit(ctx, slices.Values(few), about, nil, out))
 	}
 	s, err := b.shelf(ctx)
 	if err != nil {
@@ -54,7 +54,7 @@ func (*Reader) Read(ctx context.Context, src *extract.Source, q extract.Query, o
 	for _, p := range s.problems {
 		out.Report(p)
 	}
-	return extract.Done(b.emit(ctx, s.choose(b, q), out))
+	return extract.Done(b.emit(ctx, s.choose(b, q), s.about, s.answers, out))
 }
 
 // choose gives the entries that q chooses, in order.
@@ -181,9 +181,9 @@ const ahead = 2
 
 // emit reads messages in portions and gives them to out, the next portions being read
 // while one is given.
-func (b *book) emit(ctx context.Context, entries iter.Seq[entry], out extract.Emitter) error {
+func (b *book) emit(ctx context.Context, entries iter.Seq[entry], about, answers *pointers, out extract.Emitter) error {
 	ctx, cancel := context.WithCancel(ctx)
-	l := &loader{book: b, free: make(chan []raw, ahead+1)}
+	l := &loader{book: b, about: about, answers: answers, free: make(chan []raw, ahead+1)}
 	// Each portion comes through a channel of its own, so that they stay in order.
 	portions := make(chan chan loaded, ahead-1)
 	go func() {

@@ -3,13 +3,10 @@ package messages
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/keepsake-backup/keepsake/extract"
 	"github.com/keepsake-backup/keepsake/extract/chat"
@@ -32,6 +29,8 @@ func (a entry) compare(b entry) int {
 type shelf struct {
 	entries []entry
 	list    []chat.Conversation // those that have messages, the newest first
+	about   *pointers           // what points to messages
+	answers *pointers           // the messages that are answered
 	// problems are what could not be found out about all of them.
 	problems []*extract.Problem
 }
@@ -57,25 +56,22 @@ func nanoseconds(date int64) int64 {
 // shelf makes it, once for a source.
 func (b *book) shelf(ctx context.Context) (*shelf, error) {
 	return extract.Memo(b.src, "messages/shelf", func() (*shelf, error) {
-		s := &shelf{}
-		var places []place
-		var p *pointers
-		var lost error
-		g, ctx := errgroup.WithContext(ctx)
-		g.Go(func() error { return s.fill(ctx, b) })
-		g.Go(func() error {
-			// Without it all messages lie in no conversation, but are there.
-			places, lost = b.places(ctx)
-			return ctx.Err()
-		})
-		g.Go(func() (err error) { p, err = b.pointed(ctx); return err })
-		if err := g.Wait(); err != nil {
+		all, err := b.survey(ctx)
+		if err != nil {
 			return nil, err
 		}
-		if lost != nil {
-			s.problems = append(s.problems, problem("which message lies in which conversation", lost))
+		s := &shelf{entries: all.entries, problems: all.problems}
+		var hidden []int64
+		s.about, s.answers, hidden = all.resolve()
+		s.hide(hidden)
+		// Without it all messages lie in no conversation, but are there.
+		places, err := b.places(ctx)
+		if err != nil && ctx.Err() != nil {
+			return nil, err
 		}
-		s.hide(p.hidden)
+		if err != nil {
+			s.problems = append(s.problems, problem("which message lies in which conversation", err))
+		}
 		s.join(places)
 		slices.SortFunc(s.entries, entry.compare)
 		s.count(b)
@@ -83,93 +79,8 @@ func (b *book) shelf(ctx context.Context) (*shelf, error) {
 	})
 }
 
-// fill reads the entries, and puts them in the order of their numbers. Nothing but
-// number and date is asked for: SQLite then reads the index by date, where there is one,
-// instead of the table.
-func (s *shelf) fill(ctx context.Context, b *book) error {
-	s.entries = make([]entry, 0, b.room(ctx))
-	err := s.read(ctx, b, "")
-	if err != nil && ctx.Err() == nil {
-		s.entries = s.entries[:0]
-		err = s.salvage(ctx, b, err)
-	}
-	slices.SortFunc(s.entries, func(a, c entry) int { return cmp.Compare(a.id, c.id) })
-	return err
-}
-
-func (s *shelf) read(ctx context.Context, b *book, where string) error {
-	var id, date sqlitefs.Int
-	return b.each(ctx, "SELECT m.ROWID, "+b.db.Column("message", "m", "date")+" FROM message m"+where, nil, func(scan func(...any) error) error {
-		err := scan(&id, &date)
-		s.entries = append(s.entries, entry{id: id.Int, date: nanoseconds(date.Int)})
-		return err
-	})
-}
-
-// maxBroken is how many rows may be broken before the whole store is.
-const maxBroken = 2000
-
-// salvage looks for the rows that can be read in a table that is broken somewhere, by
-// halving the numbers that rows may have. cause is how it is broken.
-func (s *shelf) salvage(ctx context.Context, b *book, cause error) error {
-	var first, last sqlitefs.Int
-	if err := b.each(ctx, "SELECT (SELECT min(ROWID) FROM message), (SELECT max(ROWID) FROM message)", nil, func(scan func(...any) error) error { return scan(&first, &last) }); err != nil {
-		return cause
-	}
-	var broken []int64
-	var try func(from, to int64) error
-	try = func(from, to int64) error {
-		n := len(s.entries)
-		err := s.read(ctx, b, fmt.Sprintf(" WHERE m.ROWID BETWEEN %d AND %d", from, to))
-		switch {
-		case err == nil:
-			return nil
-		case ctx.Err() != nil || len(broken) >= maxBroken:
-			return err
-		}
-		s.entries = s.entries[:n]
-		if from == to {
-			broken = append(broken, from)
-			return nil
-		}
-		middle := from + int64(uint64(to-from)/2)
-		if err := try(from, middle); err != nil {
-			return err
-		}
-		return try(middle+1, to)
-	}
-	if err := try(first.Int, last.Int); err != nil {
-		return err
-	}
-	for i := 0; i < len(broken); { // those in a row are told once
-		n := 1
-		for i+n < len(broken) && broken[i+n] == broken[i]+int64(n) {
-			n++
-		}
-		what := fmt.Sprintf("message in row %d", broken[i])
-		if n > 1 {
-			what = fmt.Sprintf("messages in rows %d to %d", broken[i], broken[i+n-1])
-		}
-		s.problems = append(s.problems, problem(what, cause))
-		i += n
-	}
-	return nil
-}
-
 func problem(what string, err error) *extract.Problem {
 	return &extract.Problem{Kind: "messages", What: what, Err: err}
-}
-
-// room is for how many messages room is made at once: their number, unless many were
-// deleted.
-func (b *book) room(ctx context.Context) int64 {
-	const most = 4 << 20 // beyond that lists grow by themselves
-	var last sqlitefs.Int
-	err := b.each(ctx, "SELECT max(ROWID) FROM message", nil, func(scan func(...any) error) error { return scan(&last) })
-	if err != nil { // who reads on meets it again
-		return 0
-	}
-	return min(max(last.Int, 0), most)
 }
 
 // hide takes out the reactions, whose numbers are sorted.
@@ -207,7 +118,11 @@ func (b *book) joins() []string {
 func (b *book) places(ctx context.Context, in ...int64) ([]place, error) {
 	var list []place
 	if len(in) == 0 {
-		list = make([]place, 0, b.room(ctx))
+		_, last, err := b.numbers(ctx)
+		if err != nil {
+			return nil, err
+		}
+		list = make([]place, 0, min(max(last, 0), maxRoom))
 	}
 	for _, table := range b.joins() {
 		add := func(message, c int64) {
