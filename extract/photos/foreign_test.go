@@ -61,3 +61,16 @@ func TestRead_foreign(t *testing.T) {
 		})
 	}
 }
+
+// People of whom the owner said that they are one are one; their faces stay theirs (immy,
+// apple_photos.py). Two who are each other keep their names.
+func TestRead_merged(t *testing.T) {
+	src := extracttest.Source(t, camera(made(t,
+		"CREATE TABLE ZASSET (Z_PK INTEGER PRIMARY KEY, ZKIND INTEGER, ZUUID VARCHAR, ZDIRECTORY VARCHAR, ZFILENAME VARCHAR)", "INSERT INTO ZASSET VALUES (1, 0, 'U1', 'DCIM/100APPLE', 'IMG_0001.HEIC')",
+		"CREATE TABLE ZDETECTEDFACE (Z_PK INTEGER PRIMARY KEY, ZASSETFORFACE INTEGER, ZPERSONFORFACE INTEGER)", "INSERT INTO ZDETECTEDFACE VALUES (1, 1, 1), (2, 1, 2), (3, 1, 3), (4, 1, 4), (5, 1, 5), (6, 1, 6), (7, 1, 7), (8, 1, 8)",
+		"CREATE TABLE ZPERSON (Z_PK INTEGER PRIMARY KEY, ZFULLNAME VARCHAR, ZDISPLAYNAME VARCHAR, ZMERGETARGETPERSON INTEGER)",
+		"INSERT INTO ZPERSON VALUES (1, '', '', 2), (2, 'Jo', '', 3), (3, 'Joanna Lee', 'Jo', NULL), (4, 'Ann', '', 5), (5, 'Bea', '', 4), (6, 'Cy', '', 99), (7, 'Di', '', 8), (8, '', '', NULL)")))
+	if p := read(t, src, extract.Query{})[0]; strings.Join(p.People, ", ") != "Joanna Lee, Ann, Bea, Cy, Di" {
+		t.Errorf("people %q", p.People)
+	}
+}

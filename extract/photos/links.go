@@ -42,6 +42,7 @@ func newBeside(ctx context.Context, l *library, rep extract.Reporter, all bool) 
 	if l.faces.table != "" {
 		full, short := l.text("ZPERSON", "t", "ZFULLNAME"), l.text("ZPERSON", "t", "ZDISPLAYNAME")
 		b.people = b.names(ctx, "ZPERSON", "coalesce(nullif("+full+", ''), "+short+")")
+		b.merge(ctx)
 	}
 	if all {
 		b.inAlbums = b.links(ctx, "albums", l.albums, nil)
@@ -84,6 +85,31 @@ func (b *beside) names(ctx context.Context, table, expression string) map[int64]
 		b.report(ctx, table, b.l.db.Err(ctx, err))
 	}
 	return list
+}
+
+// maxMerges is how often a person is believed to have become another one.
+const maxMerges = 10
+
+// merge gives people who were found to be somebody else that one's name: their faces
+// stay theirs.
+func (b *beside) merge(ctx context.Context) {
+	if !b.l.db.Has("ZPERSON", "Z_PK", "ZMERGETARGETPERSON") {
+		return
+	}
+	into := b.links(ctx, "merged people", join{table: "ZPERSON", left: "Z_PK", right: "ZMERGETARGETPERSON"}, nil)
+	for pk := range into {
+		last := pk
+		for range maxMerges {
+			to := into[last]
+			if len(to) == 0 {
+				break
+			}
+			last = to[0]
+		}
+		if name := b.people[last]; name != "" && len(into[last]) == 0 {
+			b.people[pk] = name
+		}
+	}
 }
 
 // links reads a join table, whole or for some rows on the left.
