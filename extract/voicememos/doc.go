@@ -7,7 +7,7 @@
 //	├── CloudRecordings.db, Recordings.db     titles, dates, folders
 //	├── 20250312 143015-8A1B2C3D.m4a, .qta    name: local date and time, begin of the UUID
 //	└── 20250312 143015-8A1B2C3D.composition  of one that was edited
-//	    ├── manifest.plist                    RCSavedRecordingTitle, RCSavedRecordingUUID
+//	    ├── manifest.plist                    RCSavedRecordingTitle, RCSavedRecordingCreationTime
 //	    └── fragments
 //
 // All places are read. What lies there and is in no database is a recording, too.

@@ -77,7 +77,7 @@ func (p *place) hasSounds() bool {
 func (p *place) strays(named map[string]bool, src *extract.Source) []*Memo {
 	var list []*Memo
 	add := func(name, base string) {
-		m := &Memo{Key: "file:" + name, Unlisted: true, place: p, base: base, Recorded: timeOf(name, src.Local())}
+		m := &Memo{Key: "file:" + name, Unlisted: true, place: p, base: base, Recorded: p.date(src, base)}
 		if info, err := fs.Stat(src.FS, path.Join(p.dir, name)); err == nil && m.Recorded.IsZero() {
 			m.Recorded = info.ModTime().UTC()
 		}
@@ -118,28 +118,54 @@ func timeOf(name string, local *time.Location) time.Time {
 	return t.UTC()
 }
 
+// date is when something was recorded of which no row says it: by the name of its file,
+// else by what is beside an edited one.
+func (p *place) date(src *extract.Source, base string) time.Time {
+	if t := timeOf(base, src.Local()); !t.IsZero() {
+		return t
+	}
+	e, err := p.edit(src, base)
+	if err != nil {
+		return time.Time{} // complete reports it
+	}
+	return e.Time
+}
+
 // maxManifest bounds manifest.plist, which names a few fragments.
 const maxManifest = 1 << 20
 
-// editTitle is the title in the folder beside an edited recording.
-func (p *place) editTitle(src *extract.Source, base string) (string, error) {
+// edit is what the folder beside an edited recording says of it.
+type edit struct {
+	Title string
+	Time  time.Time
+}
+
+// edit reads that of a recording; of others it is empty.
+func (p *place) edit(src *extract.Source, base string) (edit, error) {
 	name := stem(base) + ".composition"
 	if !p.edits[name] {
-		return "", nil
+		return edit{}, nil
 	}
 	data, err := src.ReadFile(path.Join(p.dir, name, "manifest.plist"), maxManifest)
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
+		return edit{}, nil
 	}
 	if err != nil {
-		return "", err
+		return edit{}, err
 	}
 	var manifest map[string]any
 	if err := plist.Unmarshal(data, &manifest); err != nil {
-		return "", err
+		return edit{}, err
 	}
-	title, _ := manifest["RCSavedRecordingTitle"].(string)
-	return title, nil
+	var e edit
+	e.Title, _ = manifest["RCSavedRecordingTitle"].(string)
+	switch t := manifest["RCSavedRecordingCreationTime"].(type) {
+	case float64:
+		e.Time = extract.CocoaTime(t)
+	case uint64:
+		e.Time = extract.CocoaTime(float64(t))
+	}
+	return e, nil
 }
 
 // parts are the files that an edited recording was put together from.

@@ -119,7 +119,7 @@ func load(ctx context.Context, src *extract.Source, rep extract.Reporter) (*list
 				}
 				err = s.read(ctx, c.next, func(m *Memo) {
 					if m.Recorded.IsZero() {
-						m.Recorded = timeOf(m.base, src.Local())
+						m.Recorded = p.date(src, m.base)
 					}
 					c.add(m)
 				})
@@ -196,9 +196,9 @@ func (m *Memo) complete(src *extract.Source, rep extract.Reporter, inside bool) 
 		m.Availability = Missing
 	}
 	if m.untitled || m.Unlisted {
-		if t, err := m.place.editTitle(src, m.base); err != nil {
+		if e, err := m.place.edit(src, m.base); err != nil {
 			problem("the title of "+m.base, err)
-		} else if t = title(t); t != "" {
+		} else if t := title(e.Title); t != "" {
 			m.Title = t
 		}
 	}

@@ -312,6 +312,35 @@ func TestOld(t *testing.T) {
 	}
 }
 
+// Of an edited recording the list beside its parts says when it was made (iLEAPP,
+// voiceRecordings.py), where neither a row nor its name does.
+func TestEditedDate(t *testing.T) {
+	const dir = "MediaDomain/Media/Recordings/"
+	manifest := func(date string) *fstest.MapFile {
+		return &fstest.MapFile{Data: []byte(`<?xml version="1.0"?><plist version="1.0"><dict><key>RCSavedRecordingTitle</key><string>Choir</string><key>RCSavedRecordingCreationTime</key>` + date + `</dict></plist>`)}
+	}
+	src := extracttest.Source(t, fstest.MapFS{
+		dir + "Choir.m4a":                                      {Data: []byte{0, 0, 0, 8, 'f', 't', 'y', 'p'}, ModTime: time.Date(2024, 1, 2, 3, 4, 5, 0, time.UTC)},
+		dir + "Choir.composition/manifest.plist":               manifest("<real>500000000.5</real>"),
+		dir + "Choir 2.composition/manifest.plist":             manifest("<integer>500000001</integer>"),
+		dir + "Choir 2.composition/fragments/0001.m4a":         {Data: []byte("part")},
+		dir + "Choir 3.composition/manifest.plist":             manifest("<string>noon</string>"),
+		dir + "20161105 005640.composition/manifest.plist":     manifest("<real>1</real>"),
+		dir + "20161105 005640.composition/fragments/0001.m4a": {Data: []byte("part")},
+	})
+	extracttest.Conform(t, voicememos.New(), src)
+	got := map[string]string{}
+	for _, r := range extracttest.Read(t, voicememos.New(), src, extract.Query{}).Records {
+		got[r.(*voicememos.Memo).Key] = r.Entry().Time.UTC().Format("2006-01-02 15:04:05.0")
+	}
+	want := map[string]string{"file:Choir.m4a": "2016-11-05 00:53:20.5", "file:Choir 2.composition": "2016-11-05 00:53:21.0", "file:20161105 005640.composition": "2016-11-05 00:56:40.0"}
+	for key, date := range want {
+		if got[key] != date {
+			t.Errorf("%s was recorded %s, want %s", key, got[key], date)
+		}
+	}
+}
+
 // In a media copy the folder lies at the top.
 func TestMediaCopy(t *testing.T) {
 	for _, dir := range []string{"Recordings/", "Media/Recordings/"} {
