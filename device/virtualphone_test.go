@@ -253,6 +253,8 @@ func TestDevice_state(t *testing.T) {
 	}
 	if u, err := d.DiskUsage(ctx); err != nil || u.DataAvailable > u.TotalCapacity {
 		t.Errorf("disk usage %+v, %v", u, err)
+	} else if used := u.DataCapacity - u.DataAvailable; used < 1<<20 || used > 10<<20 { // it holds next to nothing
+		t.Errorf("%d bytes are used: %+v", used, u)
 	}
 	if err := d.EnableWiFi(ctx, true); err != nil {
 		t.Error(err)

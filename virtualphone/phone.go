@@ -35,6 +35,7 @@ type Phone struct {
 	wg     sync.WaitGroup // its goroutines, but for those of the muxer's clients
 
 	assertions assertions
+	held       held
 	polo       pulse
 
 	mu      sync.Mutex

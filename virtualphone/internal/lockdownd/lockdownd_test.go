@@ -43,6 +43,7 @@ type phone struct {
 func (p *phone) State() *state.Phone { return p.st }
 func (p *phone) Now() time.Time      { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) }
 func (p *phone) Notify(name string)  { p.Event("notify." + name) }
+func (p *phone) Held() int64         { return 89_000_000 }
 func (p *phone) SettingsChanged()    { p.Event("changed") }
 func (p *phone) Event(name string) {
 	p.mu.Lock()

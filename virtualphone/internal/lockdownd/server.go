@@ -45,6 +45,8 @@ const (
 type Phone interface {
 	State() *state.Phone
 	Now() time.Time
+	// Held is how many bytes of its disk the phone's files take.
+	Held() int64
 	mischief.Hitter
 	// Notify posts a notification of the system to observers.
 	Notify(name string)

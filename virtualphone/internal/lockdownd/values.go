@@ -70,9 +70,10 @@ func (s *Server) domain(name string) values {
 	case lockdown.DomainChaperone:
 		return values{"DeviceIsChaperoned": set.Supervised}
 	case lockdown.DomainDiskUsage:
+		const data = 115_000_000_000
 		return values{
 			"TotalDiskCapacity": uint64(128_000_000_000), "TotalSystemCapacity": uint64(12_000_000_000),
-			"TotalDataCapacity": uint64(115_000_000_000), "TotalDataAvailable": uint64(64_000_000_000),
+			"TotalDataCapacity": uint64(data), "TotalDataAvailable": uint64(data - min(max(s.phone.Held(), 0), data)),
 		}
 	case lockdown.DomainFindMy:
 		return values{"IsAssociated": set.FindMy}
