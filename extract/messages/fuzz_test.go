@@ -20,9 +20,14 @@ func FuzzMessage(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
+	poll, err := plist.Marshal(map[string]any{"$top": map[string]any{"root": plist.UID(1)}, "$objects": []any{"$null", map[string]any{"an": "Polls", "URL": "data:,eyJpdGVtIjp7InZvdGVzIjpbeyJ2b3RlT3B0aW9uSWRlbnRpZmllciI6IkEifV19fQ==?src=p"}}}, plist.Binary)
+	if err != nil {
+		f.Fatal(err)
+	}
 	body := []byte("\x04\x0bstreamtyped\x81\xe8\x03\x84\x01@\x84\x84\x84\x08NSString\x01\x84\x84\x08NSObject\x00\x85\x84\x01+\x04a\xef\xbf\xbc\x86")
 	f.Add("a\ufffcb", []byte(nil), summary, payload, "com.apple.messages.URLBalloonProvider", "p:0/x", int64(2006), int64(0))
 	f.Add("", body, summary, payload, "x:org.example", "bp:", int64(2), int64(3))
+	f.Add("", body, summary, poll, "x:com.apple.messages.Polls", "p/x", int64(typePollChange), int64(0))
 	b := &book{all: []chat.Conversation{{Key: other}}, people: map[int64]chat.Person{}}
 	f.Fuzz(func(t *testing.T, text string, body, summary, payload []byte, bundle, about string, kind, item int64) {
 		r := &raw{body: body, summary: summary, rare: &rare{payload: payload}}
@@ -30,7 +35,7 @@ func FuzzMessage(f *testing.F) {
 		r.balloon, r.target = sqlitefs.Text{String: bundle, Valid: true}, sqlitefs.Text{String: about, Valid: true}
 		r.kind.Int, r.item.Int = kind, item
 		files := map[int64][]attached{0: {{guid: "g"}, {guid: ""}}}
-		m, err := b.message(&batch{files: files}, r, &typedstream.Decoder{})
+		m, err := b.message(&batch{files: files, polls: map[string]map[string]string{"x": {"A": "a"}}}, r, &typedstream.Decoder{})
 		if m == nil || (m.Kind == chat.KindUnknown) != (err != nil) {
 			t.Fatalf("%+v, %v", m, err)
 		}

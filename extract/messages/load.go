@@ -96,6 +96,7 @@ type batch struct {
 	reactions map[string][]chat.Reaction   // by the GUID of what they are about
 	quotes    map[string]string            // the beginning of what is answered, by GUID
 	polls     map[string]map[string]string // options by their identifiers, by the GUID of their poll
+	deleted   map[int64][]deletedPart
 	problems  []*extract.Problem
 	slab      []raw // where rows lie
 }
@@ -134,7 +135,7 @@ func (l *loader) load(ctx context.Context, entries []entry) (*batch, error) {
 	for _, more := range []struct {
 		what string
 		read func(context.Context, *batch) error
-	}{{"attachments", l.attachments}, {"reactions", l.readReactions}, {"what is answered", l.readQuotes}, {"polls", l.readPolls}} {
+	}{{"attachments", l.attachments}, {"reactions", l.readReactions}, {"what is answered", l.readQuotes}, {"polls", l.readPolls}, {"deleted parts", l.readDeleted}} {
 		err := more.read(ctx, b)
 		if err != nil && ctx.Err() != nil {
 			return nil, err

@@ -35,6 +35,7 @@ func (b *book) message(l *batch, r *raw, d *typedstream.Decoder) (m *chat.Messag
 	m.Marks = marks(body)
 	compose(m, body, files)
 	b.history(r, m)
+	withDeleted(m, l.deleted[r.id])
 	switch {
 	case r.item.Int != 0:
 		m.Kind, m.Text = chat.KindSystem, b.event(r, m)

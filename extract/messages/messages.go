@@ -7,6 +7,7 @@
 //	  message       what was written, what happened, and reactions, which point to a message
 //	  attachment    what came with a message; filename is ~/Library/SMS/Attachments/…
 //	  chat_message_join, chat_recoverable_message_join (recently deleted, iOS 16)
+//	  recoverable_message_part, words of a message that were deleted alone (iOS 16)
 //	MediaDomain/Library/SMS/Attachments/8a/10/<GUID>/IMG.jpeg
 //
 // # Conversations

@@ -87,3 +87,19 @@ func TestBareLinks(t *testing.T) {
 		fmt.Sprintf("INSERT INTO message VALUES (1,'a','https://example.org/',1,NULL,X'%x'), (2,'b','words',2,NULL,X'00'), (3,'c','words',3,NULL,%s);", page, appArchive(t, "", "an", "Chess"))))
 	checkShort(t, src, []string{"a 2001-01-01 other: https://example.org/ <Link> <https://example.org/> <Title> app", "b 2001-01-01 other: words", "c 2001-01-01 other: words"}, 0)
 }
+
+// TestDeletedParts: of a message with several parts one may be deleted alone; its words
+// are kept for a month (recoverable_message_part, by the schema in an iOS 26 phone and
+// openclaw/imsg; part_text is a string with attributes). In every chat of a message there
+// is a row.
+func TestDeletedParts(t *testing.T) {
+	src := extracttest.Source(t, database(t, `
+CREATE TABLE message (ROWID INTEGER PRIMARY KEY, guid TEXT, text TEXT, attributedBody BLOB, date INTEGER);
+INSERT INTO message VALUES (1, 'a', 'left', NULL, 1), (2, 'b', NULL, NULL, 2), (3, 'c', 'all here', NULL, 3), (4, 'd', 'there', NULL, 4), (5, 'e', 'x', NULL, 5);
+CREATE TABLE recoverable_message_part (chat_id INTEGER, message_id INTEGER, part_index INTEGER, delete_date INTEGER, part_text BLOB NOT NULL, ck_sync_state INTEGER DEFAULT 0, PRIMARY KEY (chat_id, message_id, part_index), CHECK (delete_date != 0));`+
+		fmt.Sprintf("INSERT INTO recoverable_message_part VALUES (1,1,2,600000000000000000,X'%[1]x',0), (1,1,0,500000000000000000,X'%[2]x',0), (7,1,0,500000000000000000,X'%[2]x',0), (1,2,1,1,X'%[3]x',0), (1,4,0,1,X'%[4]x',0), (1,5,0,1,'x',0), (1,99,0,1,'y',0);",
+			stream("gone", ""), stream("first", ""), stream("\ufffc", "F"), stream("there", ""))))
+	extracttest.Conform(t, messages.New(), src)
+	checkShort(t, src, []string{"a 2001-01-01 other: left before:first before:gone <deleted_parts=0,2>", "b 2001-01-01 other:  <deleted_parts=1>", "c 2001-01-01 other: all here",
+		"d 2001-01-01 other: there <deleted_parts=0>", "e 2001-01-01 other: x before:? <deleted_parts=0>"}, 0)
+}
