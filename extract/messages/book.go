@@ -3,6 +3,7 @@ package messages
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -144,15 +145,21 @@ func (b *book) members(ctx context.Context) (map[int64][]chat.Person, error) {
 // Values of chat.style.
 const styleGroup = 43
 
+// chatRow is a row of the table chat.
+type chatRow struct {
+	id                                     int64
+	guid, identifier, service, name, group string
+	isGroup, archived                      bool
+	people                                 []chat.Person
+}
+
 func (b *book) readChats(ctx context.Context) error {
 	if !b.db.Has("chat") {
 		return nil
 	}
-	members, err := b.members(ctx)
-	if err != nil {
-		return err
-	}
-	return b.each(ctx, "SELECT c.ROWID, "+b.db.List("chat", "c", "guid", "style", "chat_identifier", "service_name", "display_name", "group_id", "is_archived")+" FROM chat c ORDER BY c.ROWID", nil, func(scan func(...any) error) error {
+	members, broken := b.members(ctx)
+	var rows []chatRow
+	err := b.each(ctx, "SELECT c.ROWID, "+b.db.List("chat", "c", "guid", "style", "chat_identifier", "service_name", "display_name", "group_id", "is_archived")+" FROM chat c ORDER BY c.ROWID", nil, func(scan func(...any) error) error {
 		var id, style, archived sqlitefs.Int
 		var guid, identifier, service, name, group sqlitefs.Text
 		if err := scan(&id, &guid, &style, &identifier, &service, &name, &group, &archived); err != nil {
@@ -160,35 +167,95 @@ func (b *book) readChats(ctx context.Context) error {
 		}
 		people := members[id.Int]
 		isGroup := style.Int == styleGroup || len(people) > 1 || strings.Contains(guid.String, ";+;")
-		if !isGroup && len(people) == 0 && identifier.String != "" {
-			people = []chat.Person{b.person(ctx, identifier.String)}
+		rows = append(rows, chatRow{id.Int, guid.String, identifier.String, service.String, name.String, group.String, isGroup, archived.Bool(), people})
+		return nil
+	})
+	keys, alone := b.groupKeys(ctx, rows)
+	if err = errors.Join(broken, err, alone); ctx.Err() != nil {
+		return err
+	}
+	for _, r := range rows { // what can be read of a damaged database, too
+		people := r.people
+		if !r.isGroup && len(people) == 0 && r.identifier != "" {
+			people = []chat.Person{b.person(ctx, r.identifier)}
 		}
-		anyID := cmp.Or(guid.String, identifier.String, fmt.Sprint(id.Int))
 		var key string
 		switch {
-		case isGroup:
-			key = "group/" + cmp.Or(group.String, anyID)
+		case r.isGroup:
+			key = keys[r.id]
 		case len(people) == 0:
-			key = "chat/" + anyID
+			key = "chat/" + r.anyID()
 		default:
 			key = "person/" + canonical(people[0].Address)
 		}
-		i := b.conversation(key, isGroup)
+		i := b.conversation(key, r.isGroup)
 		c := &b.all[i]
-		b.byChat[id.Int], b.chats[i] = i, append(b.chats[i], id.Int)
+		b.byChat[r.id], b.chats[i] = i, append(b.chats[i], r.id)
 		// It lies among the archived ones when all its chats do.
-		c.Archived = archived.Bool() && (c.Archived || len(b.chats[i]) == 1)
-		c.Service = service.String
+		c.Archived = r.archived && (c.Archived || len(b.chats[i]) == 1)
+		c.Service = r.service
 		for _, p := range people {
 			if !slices.ContainsFunc(c.People, func(q chat.Person) bool { return canonical(q.Address) == canonical(p.Address) }) {
 				c.People = append(c.People, p)
 			}
 		}
-		if name.String != "" {
-			c.Title = name.String
+		if r.name != "" {
+			c.Title = r.name
 		}
-		return nil
-	})
+	}
+	return err
+}
+
+func (r *chatRow) anyID() string { return cmp.Or(r.guid, r.identifier, fmt.Sprint(r.id)) }
+
+// groupKeys gives the keys of the conversations of groups. Chats with the same group_id
+// are one, and chats that chat_lookup of newer phones has under the same identifier: a group
+// that goes from SMS to RCS is another chat with another group_id. The first chat, whose
+// group_id older versions know, gives the key. An error says why more may be one.
+func (b *book) groupKeys(ctx context.Context, rows []chatRow) (keys map[int64]string, err error) {
+	first := map[int64]int64{} // a chat with a smaller number, or itself
+	root := func(id int64) int64 {
+		for first[id] != id {
+			first[id] = first[first[id]]
+			id = first[id]
+		}
+		return id
+	}
+	known := map[string]int64{} // chats by what they are known by
+	join := func(as string, id int64) {
+		other, ok := known[as]
+		if !ok {
+			known[as] = id
+			return
+		}
+		a, c := root(other), root(id)
+		first[max(a, c)] = min(a, c)
+	}
+	keys = map[int64]string{}
+	for _, r := range rows {
+		if r.isGroup {
+			first[r.id] = r.id
+			keys[r.id] = "group/" + cmp.Or(r.group, r.anyID())
+			join(keys[r.id], r.id)
+		}
+	}
+	if b.db.Has("chat_lookup", "identifier", "chat") {
+		var identifier sqlitefs.Text
+		var id sqlitefs.Int
+		err = b.each(ctx, "SELECT l.identifier, +l.chat FROM chat_lookup l WHERE l.identifier > ''", nil, func(scan func(...any) error) error {
+			err := scan(&identifier, &id)
+			if _, ok := first[id.Int]; ok && err == nil {
+				join("lookup/"+identifier.String, id.Int)
+			}
+			return err
+		})
+	}
+	for id := range keys {
+		if r := root(id); r != id {
+			keys[id] = keys[r]
+		}
+	}
+	return keys, err
 }
 
 // titleOf is what people call a conversation.

@@ -15,7 +15,8 @@
 // One person often has several chats: by number, by e-mail, as SMS and as iMessage. All
 // chats with the same address (the last eight digits of a number, an e-mail address in
 // small letters) are one conversation, with the key "person/…"; those of a group are one
-// by its group_id, "group/…". Messages in no chat are in the conversation "other".
+// by its group_id, "group/…", and by chat_lookup, where a newer phone notes that it went
+// from one service to another. Messages in no chat are in the conversation "other".
 //
 // # Messages
 //

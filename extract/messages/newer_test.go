@@ -103,3 +103,20 @@ CREATE TABLE recoverable_message_part (chat_id INTEGER, message_id INTEGER, part
 	checkShort(t, src, []string{"a 2001-01-01 other: left before:first before:gone <deleted_parts=0,2>", "b 2001-01-01 other:  <deleted_parts=1>", "c 2001-01-01 other: all here",
 		"d 2001-01-01 other: there <deleted_parts=0>", "e 2001-01-01 other: x before:? <deleted_parts=0>"}, 0)
 }
+
+// TestServices: a group that goes from SMS to RCS is two chats of different group_id; that
+// they are one the table chat_lookup tells (imessage-exporter, issue 628), whose schema
+// openclaw/imsg has. Chats of one person, and those it says nothing of, are as before.
+func TestServices(t *testing.T) {
+	src := extracttest.Source(t, database(t, `
+CREATE TABLE message (ROWID INTEGER PRIMARY KEY, guid TEXT, text TEXT, date INTEGER);
+CREATE TABLE chat (ROWID INTEGER PRIMARY KEY, guid TEXT, style INTEGER, chat_identifier TEXT, group_id TEXT);
+INSERT INTO chat VALUES (2,'SMS;+;chat2',43,'chat2','A'), (3,'RCS;+;chat3',43,'chat3','B'), (4,'iMessage;+;chat4',43,'chat4','B'), (5,'iMessage;+;chat5',43,'chat5','C'), (6,'RCS;+;chat6',43,'chat6',NULL), (7,'iMessage;-;x@example.org',45,'x@example.org','D'), (8,'RCS;+;chat8',43,'chat8','E');
+CREATE TABLE chat_lookup (identifier TEXT NOT NULL, domain TEXT NOT NULL, chat INTEGER NOT NULL REFERENCES chat(ROWID) ON UPDATE CASCADE ON DELETE CASCADE, priority INTEGER DEFAULT 0, UNIQUE (identifier, domain));
+INSERT INTO chat_lookup VALUES ('b','RCSGroupID',3,0), ('b','SMSGroupID',2,0), ('C','iMessageGroupID',5,0), ('six','RCS',6,0), ('six','SMS',5,0), ('x','iMessage',7,0), ('x','RCS',8,0), ('gone','SMS',99,0), ('gone','RCS',8,0), ('','SMS',8,0), ('','RCS',5,0);
+CREATE TABLE chat_message_join (chat_id INTEGER, message_id INTEGER);
+INSERT INTO chat_message_join SELECT ROWID, ROWID FROM chat; INSERT INTO message SELECT ROWID, 'm' || ROWID, 'text', ROWID FROM chat;`))
+	extracttest.Conform(t, messages.New(), src)
+	checkShort(t, src, []string{"m2 2001-01-01 group/A: text", "m3 2001-01-01 group/A: text", "m4 2001-01-01 group/A: text", "m5 2001-01-01 group/C: text", "m6 2001-01-01 group/C: text",
+		"m7 2001-01-01 person/x@example.org: text", "m8 2001-01-01 group/E: text"}, 0)
+}
