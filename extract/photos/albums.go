@@ -45,29 +45,34 @@ type albumTree struct {
 
 func (l *library) albumTree(ctx context.Context) (*albumTree, error) {
 	t := &albumTree{byPK: map[int64]*albumRow{}, byKey: map[string]*albumRow{}, children: map[int64][]*albumRow{}}
+	err := l.readAlbums(ctx, t)
+	for _, a := range l.shares.list {
+		t.add(&a)
+	}
+	t.arrange()
+	return t, err
+}
+
+func (l *library) readAlbums(ctx context.Context, t *albumTree) error {
 	const table = "ZGENERICALBUM"
 	if !l.db.Has(table, "Z_PK") {
-		return t, nil
+		return nil
 	}
 	rows, err := l.db.QueryContext(ctx, fmt.Sprintf("SELECT %s, %s, %s FROM %s g ORDER BY g.Z_PK LIMIT %d", l.db.List(table, "g", "Z_PK", "ZPARENTFOLDER", "ZKIND", "Z_FOK_PARENTFOLDER", "ZTRASHEDSTATE", "ZCUSTOMSORTKEY"),
 		l.text(table, "g", "ZUUID"), l.text(table, "g", "ZTITLE"), table, maxAlbums))
 	if err != nil {
-		return nil, l.db.Err(ctx, err)
+		return l.db.Err(ctx, err)
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var pk, parent, kind, place, trashed, sorted sqlitefs.Int
 		var uuid, title sqlitefs.Text
 		if err := rows.Scan(&pk, &parent, &kind, &place, &trashed, &sorted, &uuid, &title); err != nil {
-			return nil, l.db.Err(ctx, err)
+			return l.db.Err(ctx, err)
 		}
 		t.add(&albumRow{pk: pk.Int, parent: parent.Int, kind: kind.Int, place: place.Int, key: uuid.String, title: title.String, trashed: trashed.Int == 1, manual: sorted.Int == 0})
 	}
-	if err := l.db.Err(ctx, rows.Err()); err != nil {
-		return nil, err
-	}
-	t.arrange()
-	return t, nil
+	return l.db.Err(ctx, rows.Err())
 }
 
 func (t *albumTree) add(a *albumRow) {
@@ -160,7 +165,7 @@ type smartGroup struct {
 // smart gives the conditions of the groups that the phone shows beside its albums.
 func (l *library) smart() []smartGroup {
 	here := l.truth("ZTRASHEDSTATE", "<> 1")
-	foreign := "(" + l.truth("ZSAVEDASSETTYPE", "IN ("+foreignTypes+")") + " OR " + l.truth("ZBUNDLESCOPE", "BETWEEN 1 AND 3") + ")"
+	foreign := "(" + l.truth("ZSAVEDASSETTYPE", "IN ("+foreignTypes+")") + " OR " + l.truth("ZBUNDLESCOPE", "BETWEEN 1 AND 3") + " OR " + l.inShares(l.shares.pks) + ")"
 	shown := here + " AND NOT " + foreign + " AND " + l.truth("ZHIDDEN", "= 0")
 	subtype := func(n int) string { return shown + " AND " + l.truth("ZKINDSUBTYPE", fmt.Sprintf("= %d", n)) }
 	group := func(key, title, where string) smartGroup {
@@ -222,25 +227,38 @@ type albumCount struct {
 
 func (l *library) albumCounts(ctx context.Context) (map[int64]albumCount, error) {
 	counts := map[int64]albumCount{}
-	if l.albums.table == "" {
-		return counts, nil
+	date, here := l.db.Column(l.assets, "a", "ZDATECREATED"), l.truth("ZTRASHEDSTATE", "<> 1")
+	var queries []string
+	if l.albums.table != "" {
+		queries = append(queries, fmt.Sprintf("SELECT j.%s, count(DISTINCT a.Z_PK), max(%s) FROM %s j JOIN %s a ON a.Z_PK = j.%s WHERE %s GROUP BY 1 LIMIT %d", sqlitefs.Quote(l.albums.right),
+			date, sqlitefs.Quote(l.albums.table), l.assets, sqlitefs.Quote(l.albums.left), here, maxAlbums))
 	}
-	right := "j." + sqlitefs.Quote(l.albums.right)
-	rows, err := l.db.QueryContext(ctx, fmt.Sprintf("SELECT %s, count(DISTINCT a.Z_PK), max(%s) FROM %s j JOIN %s a ON a.Z_PK = j.%s WHERE %s GROUP BY 1 LIMIT %d", right,
-		l.db.Column(l.assets, "a", "ZDATECREATED"), sqlitefs.Quote(l.albums.table), l.assets, sqlitefs.Quote(l.albums.left), l.truth("ZTRASHEDSTATE", "<> 1"), maxAlbums))
+	if len(l.shares.pks) > 0 {
+		queries = append(queries, fmt.Sprintf("SELECT -a.%s, count(*), max(%s) FROM %s a WHERE %s AND %s GROUP BY 1", shareColumn, date, l.assets, here, l.inShares(l.shares.pks)))
+	}
+	for _, query := range queries {
+		if err := l.countAlbums(ctx, query, counts); err != nil {
+			return nil, err
+		}
+	}
+	return counts, nil
+}
+
+func (l *library) countAlbums(ctx context.Context, query string, counts map[int64]albumCount) error {
+	rows, err := l.db.QueryContext(ctx, query)
 	if err != nil {
-		return nil, l.db.Err(ctx, err)
+		return l.db.Err(ctx, err)
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var pk, n sqlitefs.Int
 		var newest sqlitefs.Real
 		if err := rows.Scan(&pk, &n, &newest); err != nil {
-			return nil, l.db.Err(ctx, err)
+			return l.db.Err(ctx, err)
 		}
 		counts[pk.Int] = albumCount{n.Int, newest.Float}
 	}
-	return counts, l.db.Err(ctx, rows.Err())
+	return l.db.Err(ctx, rows.Err())
 }
 
 // smartGroups counts all of them in one pass; those without a picture are left out.

@@ -94,7 +94,7 @@ func (l *library) within(ctx context.Context, key string) (condition string, alb
 		return "", 0, err
 	}
 	a, ok := tree.byKey[key]
-	if !ok || l.albums.table == "" {
+	if !ok {
 		return "", 0, nil
 	}
 	below := tree.below(a)
@@ -106,8 +106,19 @@ func (l *library) within(ctx context.Context, key string) (condition string, alb
 
 // inAlbums is the condition to be in one of some albums, and not in the bin.
 func (l *library) inAlbums(albums []int64) string {
-	return fmt.Sprintf("%s AND a.Z_PK IN (SELECT j.%s FROM %s j WHERE j.%s IN (%s))", l.truth("ZTRASHEDSTATE", "<> 1"), sqlitefs.Quote(l.albums.left),
-		sqlitefs.Quote(l.albums.table), sqlitefs.Quote(l.albums.right), numbers(albums))
+	var own, shared []int64
+	for _, pk := range albums {
+		if pk < 0 {
+			shared = append(shared, -pk)
+		} else {
+			own = append(own, pk)
+		}
+	}
+	in := l.inShares(shared)
+	if l.albums.table != "" && len(own) > 0 {
+		in += fmt.Sprintf(" OR a.Z_PK IN (SELECT j.%s FROM %s j WHERE j.%s IN (%s))", sqlitefs.Quote(l.albums.left), sqlitefs.Quote(l.albums.table), sqlitefs.Quote(l.albums.right), numbers(own))
+	}
+	return l.truth("ZTRASHEDSTATE", "<> 1") + " AND (" + in + ")"
 }
 
 func numbers(list []int64) string {

@@ -21,6 +21,7 @@
 //	 ├ ZEXTENDEDATTRIBUTES ──► ZEXTENDEDATTRIBUTES (the camera; iOS 13 and later)
 //	 ├ ZMASTER ──► ZCLOUDMASTER (iCloud's name for it)
 //	 ├◄ Z_<n>ASSETS ─► ZGENERICALBUM (albums and the folders that they lie in)
+//	 ├ ZCOLLECTIONSHARE ──► ZSHARE (shared albums, iOS 26 and later)
 //	 └◄ ZDETECTEDFACE ─► ZPERSON
 //
 // Rows are chosen first, by their numbers alone, and read in portions: the newest 200

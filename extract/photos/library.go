@@ -21,6 +21,7 @@ type library struct {
 	// own, false by the row's. It is not in the map where there is no way.
 	reached map[string]bool
 	albums  join // asset, album
+	shares  *shares
 	words   join // additional attributes, keyword
 	faces   join // asset, person
 	alone   bool // only the table of assets is read
@@ -67,6 +68,9 @@ func openLibrary(ctx context.Context, src *extract.Source, s *store) (*library, 
 	}
 	if s == cameraRoll {
 		l.albums = findJoin(db, albumTable, "ASSETS", "ALBUMS")
+	}
+	if err := l.readShares(ctx, src); err != nil {
+		return nil, err
 	}
 	l.words = findJoin(db, keywordTable, "ASSETATTRIBUTES", "KEYWORDS")
 	for _, c := range [][2]string{{"ZASSETFORFACE", "ZPERSONFORFACE"}, {"ZASSET", "ZPERSON"}} {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/keepsake-backup/keepsake/extract"
 	"github.com/keepsake-backup/keepsake/internal/sqlitefs"
@@ -34,7 +35,9 @@ func newBeside(ctx context.Context, l *library, rep extract.Reporter, all bool) 
 	var err error
 	if b.tree, err = l.albumTree(ctx); err != nil {
 		b.report(ctx, "albums", err)
-		b.tree = &albumTree{}
+	}
+	if l.shares.broken != nil {
+		b.report(ctx, "shared albums", l.shares.broken)
 	}
 	if l.words.table != "" {
 		b.words = b.names(ctx, "ZKEYWORD", l.text("ZKEYWORD", "t", "ZTITLE"))
@@ -163,7 +166,11 @@ func (b *beside) fill(ctx context.Context, photos []*Photo) {
 		people = b.links(ctx, "people", b.l.faces, pks)
 	}
 	for _, p := range photos {
-		for _, pk := range albums[p.pk] {
+		in := albums[p.pk]
+		if p.share != 0 {
+			in = append(slices.Clip(in), -p.share)
+		}
+		for _, pk := range in {
 			if a := b.tree.byPK[pk]; a != nil && a.shown && !a.trashed {
 				p.Albums = append(p.Albums, Album{a.key, a.title})
 			}

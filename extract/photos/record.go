@@ -119,6 +119,7 @@ type Photo struct {
 	fileName   string // ZFILENAME
 	pk         int64
 	attributes int64 // ZADDITIONALATTRIBUTES
+	share      int64 // the shared album that it is in, as ZSHARE numbers them
 	zoned      bool  // Taken is in its own zone
 }
 

@@ -31,7 +31,7 @@ const (
 type cells struct {
 	pk, kind, subtype, playback, width, height, orientation                                  sqlitefs.Int
 	favourite, hidden, trashedState, visibility, pick, cloud, saved, edited, adjusted, depth sqlitefs.Int
-	scope, library, spatial                                                                  sqlitefs.Int
+	scope, library, spatial, share                                                           sqlitefs.Int
 	screenshot, attributes, originalSize, offset, iso                                        sqlitefs.Int
 	seconds, created, added, modified, trashed, lat, long, accuracy                          sqlitefs.Real
 	fNumber, shutter, focal                                                                  sqlitefs.Real
@@ -81,6 +81,7 @@ func (l *library) columns(c *cells) (list []string, into []any) {
 	asset(&c.pick, "ZAVALANCHEPICKTYPE")
 	asset(&c.cloud, "ZCLOUDLOCALSTATE")
 	asset(&c.saved, "ZSAVEDASSETTYPE")
+	asset(&c.share, shareColumn)
 	asset(&c.depth, "ZDEPTHTYPE", "ZDEPTHSTATES") // the second up to iOS 13 (osxphotos, _constants.py)
 	asset(&c.scope, "ZBUNDLESCOPE")
 	asset(&c.library, "ZACTIVELIBRARYSCOPEPARTICIPATIONSTATE")
@@ -237,6 +238,9 @@ func (l *library) photo(c *cells) *Photo {
 		Deleted: c.trashedState.Int == 1, Portrait: c.depth.Bool(), Unlisted: c.visibility.Bool(), InCloud: c.cloud.Int == 1 || c.saved.Int == 6, Shared: c.foreign() || l.store == sharedWithYou,
 		SharedLibrary: c.library.Int == 1, Spatial: c.spatial.Int > 0,
 		Place: c.place(), Camera: c.camera(),
+	}
+	if l.shares.has(c.share.Int) {
+		p.share, p.Shared = c.share.Int, true
 	}
 	if p.Key == "" {
 		p.Key = assetPrefix + strconv.FormatInt(p.pk, 10)
