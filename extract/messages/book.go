@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -109,7 +110,14 @@ func canonical(address string) string {
 	return strings.ToLower(address)
 }
 
+// folderMark is what addresses end in whose messages the phone sorts into a folder of its
+// own: "56249(smsfp)" among promotions, "(smsft_fi)" among transactions.
+var folderMark = regexp.MustCompile(`\(sms[a-z_]*\)$`)
+
 func (b *book) person(ctx context.Context, address string) chat.Person {
+	if bare := folderMark.ReplaceAllString(address, ""); bare != "" {
+		address = bare
+	}
 	return chat.Person{Address: address, Name: b.src.NameOf(ctx, address)}
 }
 

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/keepsake-backup/keepsake/extract"
+	"github.com/keepsake-backup/keepsake/extract/chat"
 	"github.com/keepsake-backup/keepsake/extract/extracttest"
 	"github.com/keepsake-backup/keepsake/extract/messages"
 	"github.com/keepsake-backup/keepsake/internal/plist"
@@ -119,4 +121,25 @@ INSERT INTO chat_message_join SELECT ROWID, ROWID FROM chat; INSERT INTO message
 	extracttest.Conform(t, messages.New(), src)
 	checkShort(t, src, []string{"m2 2001-01-01 group/A: text", "m3 2001-01-01 group/A: text", "m4 2001-01-01 group/A: text", "m5 2001-01-01 group/C: text", "m6 2001-01-01 group/C: text",
 		"m7 2001-01-01 person/x@example.org: text", "m8 2001-01-01 group/E: text"}, 0)
+}
+
+// TestFolders: the addresses of what is sorted among promotions and transactions say so at
+// their end (sentient-os, pull request 102, and other programs); they are
+// the same senders.
+func TestFolders(t *testing.T) {
+	src := extracttest.Source(t, database(t, `
+CREATE TABLE message (ROWID INTEGER PRIMARY KEY, guid TEXT, text TEXT, date INTEGER, handle_id INTEGER);
+CREATE TABLE handle (ROWID INTEGER PRIMARY KEY, id TEXT); INSERT INTO handle VALUES (1,'56249'), (2,'56249(smsfp)'), (3,'+12025550101(smsft_fi)'), (4,'TIGOPESA(smsft)'), (5,'(smsfp)');
+CREATE TABLE chat (ROWID INTEGER PRIMARY KEY, guid TEXT, style INTEGER, chat_identifier TEXT);
+INSERT INTO chat VALUES (1,'SMS;-;56249',45,'56249'), (2,'SMS;-;56249(smsfp)',45,'56249(smsfp)'), (3,'any;-;+12025550101(smsft_fi)',45,'+12025550101(smsft_fi)'), (4,'SMS;-;TIGOPESA(smsft)',45,'TIGOPESA(smsft)'), (5,'SMS;-;x',45,'(smsfp)');
+CREATE TABLE chat_handle_join (chat_id INTEGER, handle_id INTEGER); INSERT INTO chat_handle_join VALUES (1,1), (2,2), (3,3), (5,5);
+CREATE TABLE chat_message_join (chat_id INTEGER, message_id INTEGER);
+INSERT INTO chat_message_join SELECT ROWID, ROWID FROM chat; INSERT INTO message SELECT ROWID, 'm' || ROWID, 'text', ROWID, ROWID FROM chat;`))
+	extracttest.Conform(t, messages.New(), src)
+	checkShort(t, src, []string{"m1 2001-01-01 person/56249: text", "m2 2001-01-01 person/56249: text", "m3 2001-01-01 person/25550101: text", "m4 2001-01-01 person/tigopesa: text", "m5 2001-01-01 person/(smsfp): text"}, 0)
+	for _, r := range extracttest.Read(t, messages.New(), src, extract.Query{Key: "m3"}).Records {
+		if m := r.(*chat.Message); m.From.Address != "+12025550101" {
+			t.Errorf("from %q", m.From.Address)
+		}
+	}
 }
