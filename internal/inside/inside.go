@@ -25,7 +25,7 @@ func OfSnapshot(ctx context.Context, p *snapshot.Snapshot) *extract.Source {
 	return &extract.Source{
 		FS: p.FS(ctx),
 		Device: extract.Device{UDID: info.UDID, Name: info.Name, Product: meta.ProductType, IOS: meta.ProductVersion, Time: info.Time,
-			Apps: appsOf(p.Session().FS(ctx, p.Tree()), path.Join(info.UDID, "_ios"))},
+			Apps: appsOf(p.Session().FS(ctx, p.Tree()), "_ios")},
 		Zone: time.Local, ReadNames: contacts.ReadNames,
 	}
 }
