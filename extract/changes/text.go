@@ -153,7 +153,7 @@ func (t *text) part(what string, p Part) {
 				t.linef("  %-13s    and %s", "", progress.Count(int64(len(x.Fields)-j), "more field", "more fields"))
 				break
 			}
-			was, is := values(f.Old, f.New)
+			was, is := values(t.cell(f.Old), t.cell(f.New))
 			t.linef("  %-13s    %s: %s → %s", "", f.Name, was, is)
 		}
 	}
@@ -182,6 +182,14 @@ func (t *text) groups(what string, g Groups, are string) {
 		t.linef("  %-13s  %s (%s)", what, name, size)
 	}
 	t.more(g.Count - min(len(g.Examples), t.Examples))
+}
+
+// cell is a value of a row for people: times as they write them.
+func (t *text) cell(s string) string {
+	if at, err := time.Parse(time.RFC3339, s); err == nil {
+		return t.time(at)
+	}
+	return s
 }
 
 func (t *text) more(n int) {
