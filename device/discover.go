@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/keepsake-backup/keepsake/internal/phonename"
 	"github.com/keepsake-backup/keepsake/lockdown"
 	"github.com/keepsake-backup/keepsake/usbmux"
 )
@@ -72,8 +73,11 @@ func Open(ctx context.Context, opt Options) (*Device, error) {
 		match = matching(found, func(d *Device) bool { return d.udid.HasPrefix(opt.Select) })
 		if len(match) != 1 {
 			learnNames(ctx, found)
-			if named := matching(found, func(d *Device) bool { return strings.EqualFold(d.Name(), opt.Select) }); len(named) > 0 {
-				match = named
+			for _, fits := range []func(name, text string) bool{phonename.Is, phonename.Begins} {
+				if named := matching(found, func(d *Device) bool { return fits(d.Name(), opt.Select) }); len(named) > 0 {
+					match = named
+					break
+				}
 			}
 		}
 	}

@@ -91,9 +91,9 @@ func is(t *testing.T, err, want error) {
 
 func TestOpen(t *testing.T) {
 	b := start(t, virtualphone.Config{Count: 2, Seed: 7})
-	b.set(t, "name=Anna's iPhone")
+	b.set(t, "name=Anna’s iPhone")
 	ctx := t.Context()
-	for _, by := range []string{b.UDID(), strings.ToLower(b.UDID()), b.UDID()[:20], "anna's iphone"} {
+	for _, by := range []string{b.UDID(), strings.ToLower(b.UDID()), b.UDID()[:20], "anna's iphone", "Anna"} {
 		d, err := device.Open(ctx, device.Options{Mux: b.mux, Select: by})
 		if err != nil {
 			t.Errorf("%q: %v", by, err)
@@ -106,7 +106,7 @@ func TestOpen(t *testing.T) {
 	}
 	_, err := device.Open(ctx, device.Options{Mux: b.mux})
 	is(t, err, device.ErrSeveral)
-	if !strings.Contains(err.Error(), "Anna's iPhone") || !strings.Contains(err.Error(), b.UDID()) {
+	if !strings.Contains(err.Error(), "Anna’s iPhone") || !strings.Contains(err.Error(), b.UDID()) {
 		t.Errorf("the phones are not named: %v", err)
 	}
 	_, err = device.Open(ctx, device.Options{Mux: b.mux, Select: "Bert's iPhone"})

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/keepsake-backup/keepsake/internal/phonename"
 	"github.com/keepsake-backup/keepsake/repository"
 )
 
@@ -112,7 +113,7 @@ var ErrNotFound = errors.New("there is no such snapshot")
 const latest = "latest"
 
 // Find finds a snapshot by what people write: the beginning of its ID, "latest",
-// or "latest:PHONE" with a UDID, the beginning of one, or a phone's name. Among
+// or "latest:PHONE" with a UDID, the beginning of one, a phone's name, or its first words. Among
 // the latest, backups go before everything else. Error: [ErrNotFound], and one
 // that says so when the text fits several.
 func Find(ctx context.Context, s *repository.Session, text string) (Info, error) {
@@ -148,7 +149,7 @@ func Find(ctx context.Context, s *repository.Session, text string) (Info, error)
 }
 
 // ofPhoneOnly keeps the snapshots of one phone. A whole UDID goes before the
-// beginning of one, and that before a name.
+// beginning of one, that before a name, and that before its first words.
 func ofPhoneOnly(list []Info, phone string) ([]Info, error) {
 	if phone == "" {
 		return nil, fmt.Errorf("find snapshot %q: say of which phone", latest+":")
@@ -157,7 +158,8 @@ func ofPhoneOnly(list []Info, phone string) ([]Info, error) {
 		func(i Info) bool { return strings.EqualFold(i.UDID, phone) },
 		func(i Info) bool { return len(i.UDID) >= len(phone) && strings.EqualFold(i.UDID[:len(phone)], phone) },
 		func(i Info) bool { return i.Name == phone },
-		func(i Info) bool { return strings.EqualFold(i.Name, phone) },
+		func(i Info) bool { return phonename.Is(i.Name, phone) },
+		func(i Info) bool { return phonename.Begins(i.Name, phone) },
 	} {
 		var found []Info
 		udids := map[string]bool{}

@@ -100,6 +100,8 @@ func TestFind(t *testing.T) {
 		{"latest:00008030-AAAA", "a1"},
 		{"latest:C0FFEE", "c1"},
 		{"latest:Only media", "mo"},
+		{"latest:only", "mo"},
+		{"latest:Only med", "no such snapshot"},
 		{"latest:nobody", "no such snapshot"},
 		{"latest:", "which phone"},
 		{ids["x"].String()[:10], "x"},
