@@ -151,14 +151,14 @@ func (a *app) showFolderBackup(m folderSummary) error {
 	if m.Full {
 		what = "everything"
 	}
-	a.printf("%s is backed up: %s, %s received (%s) in %s.\n", m.Name, progress.Count(m.Files, "file", "files"), progress.Size(m.Bytes), what, progress.Took(duration(m.Seconds)))
+	a.sentences("%s is backed up: %s, %s received (%s) in %s.\n", m.Name, progress.Count(m.Files, "file", "files"), progress.Size(m.Bytes), what, progress.Took(duration(m.Seconds)))
 	if m.Removed > 0 {
-		a.printf("%s that the phone no longer has %s gone from the backup.\n", progress.Count(m.Removed, "file", "files"), isAre(m.Removed))
+		a.sentences("%s that the phone no longer has %s gone from the backup.\n", progress.Count(m.Removed, "file", "files"), isAre(m.Removed))
 	}
 	if m.Encrypted {
-		a.printf("Encrypted with the phone's backup password. Folder: %s\n", m.Folder)
+		a.sentences("Encrypted with the phone's backup password. Folder: %s\n", m.Folder)
 	} else {
-		a.printf("Not encrypted. Folder: %s\n", m.Folder)
+		a.sentences("Not encrypted. Folder: %s\n", m.Folder)
 	}
 	if a.verbose {
 		for _, p := range m.Phases {
@@ -173,7 +173,7 @@ func (a *app) showUnread(list []unreadMessage) error {
 	if len(list) == 0 {
 		return nil
 	}
-	a.printf("The phone could not read %s; this backup lacks %s:\n", progress.Count(int64(len(list)), "file", "files"), itThem(len(list)))
+	a.sentences("The phone could not read %s; this backup lacks %s:\n", progress.Count(int64(len(list)), "file", "files"), itThem(len(list)))
 	for _, u := range list {
 		a.printf("  %s: %s\n", printable(u.Path), printable(u.Error))
 	}

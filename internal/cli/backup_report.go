@@ -43,7 +43,8 @@ func (run *backupRun) predict(ctx context.Context, p *prepared, encrypts bool, s
 		return
 	}
 	free, err := freeSpace(ctx, at.Path)
-	if err == nil && free < most {
+	waits := encrypts && run.f.spool == "" // on the same disk: the backup itself says what it needs
+	if err == nil && free < most && !waits {
 		say.Say(progress.Warn, fmt.Sprintf("On the disk of the backups %s are free, %s may be needed. If there is not room enough nothing is damaged: make room and start again.",
 			progress.Size(free), progress.Size(most)))
 	}
@@ -75,7 +76,8 @@ func (run *backupRun) showNew(at location.Location, r *repository.Repository) {
 	}
 	k := newKit(at)
 	k.add(r, nil)
-	run.printf("%s\nKeep this sheet, and the password with it: print it, or write it down. Once more: keepsake recovery-kit -r %s\n\n", k.text(), quoteShell(at.String()))
+	run.printf("%s\n", k.text())
+	run.sentences("Keep this sheet, and the password with it: print it, or write it down. To see it once more:\n  keepsake recovery-kit -r %s\n\n", quoteShell(at.String()))
 }
 
 // done is a backup that is a version now.
@@ -145,11 +147,11 @@ func (a *app) showDone(d *done) error {
 	if m.Full {
 		what = "everything"
 	}
-	a.printf("%s is backed up: %s, %s received (%s) in %s.\n", m.Name, progress.Count(m.Files, "file", "files"), progress.Size(m.Bytes), what, progress.Took(duration(m.Seconds)))
+	a.sentences("%s is backed up: %s, %s received (%s) in %s.\n", m.Name, progress.Count(m.Files, "file", "files"), progress.Size(m.Bytes), what, progress.Took(duration(m.Seconds)))
 	if m.Kept > 0 {
-		a.printf("%s had arrived before the interruption.\n", progress.Count(m.Kept, "file", "files"))
+		a.sentences("%s had arrived before the interruption.\n", progress.Count(m.Kept, "file", "files"))
 	}
-	a.printf("Snapshot %s: %s, for which the repository grew by %s. It is in %s\n", m.SnapshotID.Short(), progress.Size(int64(m.TotalBytes)), progress.Size(m.StoredBytes), m.Repository)
+	a.sentences("Snapshot %s: %s, for which the repository grew by %s. It is in %s\n", m.SnapshotID.Short(), progress.Size(int64(m.TotalBytes)), progress.Size(m.StoredBytes), m.Repository)
 	d.showEncryption(m)
 	if a.verbose {
 		for _, p := range m.Phases {
@@ -168,7 +170,7 @@ func (a *app) showDone(d *done) error {
 		}
 	}
 	if d.first {
-		a.printf("Next: keepsake rehearse -r %s latest:%s   restores it onto a virtual phone and compares everything.\n", quoteShell(d.home.String()), m.UDID)
+		a.sentences("Next, to restore it onto a virtual phone and compare everything:\n  keepsake rehearse latest:%s -r %s\n", m.UDID, quoteShell(d.home.String()))
 	}
 	return err
 }
@@ -178,10 +180,10 @@ func (d *done) showEncryption(m backupSummary) {
 	switch {
 	case d.wrong:
 	case m.Sealed:
-		d.run.printf("It is sealed, as encrypted as it came: %s. \"keepsake unseal %s\" opens it: that saves room and lets you look inside.\n",
+		d.run.sentences("It is sealed, as encrypted as it came: %s. \"keepsake unseal %s\" opens it: that saves room and lets you look inside.\n",
 			orElse(m.SealedWhy, "the backup password is not known"), m.SnapshotID.Short())
 	case !m.Encrypted:
-		d.run.printf("The phone does not encrypt its backups: this one lacks %s.\n", onlyEncrypted)
+		d.run.sentences("The phone does not encrypt its backups: this one lacks %s.\n", onlyEncrypted)
 	}
 }
 

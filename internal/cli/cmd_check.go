@@ -204,20 +204,20 @@ func (a *app) showCheck(s stored, r *itunesbackup.Report, previous bool, took ti
 	}
 	a.printf("%s\n  in %s\n", s.describe(r.Encrypted), s.path)
 	if r.Rows > 0 {
-		a.printf("  %s: %s, %s, %s; %s\n", progress.Count(r.Rows, "entry", "entries"), progress.Count(r.Files, "file", "files"),
+		a.sentences("  %s: %s, %s, %s; %s\n", progress.Count(r.Rows, "entry", "entries"), progress.Count(r.Files, "file", "files"),
 			progress.Count(r.Directories, "folder", "folders"), progress.Count(r.Symlinks, "link", "links"), progress.Size(r.StoredBytes))
 	}
 	a.printProblems(r)
 	switch m.Result {
 	case "damaged":
-		a.printf("  DAMAGED: %s.\n", progress.Count(r.Failures, "thing is missing or wrong", "things are missing or wrong"))
-		a.printf("  Keep this folder as it is, and make a new backup into another one.\n")
+		a.sentences("  DAMAGED: %s.\n", progress.Count(r.Failures, "thing is missing or wrong", "things are missing or wrong"))
+		a.sentences("  Keep this folder as it is, and make a new backup into another one.\n")
 	case "incomplete":
-		a.printf("  Not proved. %s\n", r.Statement)
-		a.printf("  Give the password for a full check: --%s FILE.\n", currentPassword().flag)
+		a.sentences("  Not proved. %s\n", r.Statement)
+		a.sentences("  Give the password for a full check: --%s FILE.\n", currentPassword().flag)
 	}
 	if m.Proved != "" {
-		a.printf("  %s\n", m.Proved)
+		a.sentences("  %s\n", m.Proved)
 	}
 	return result
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/keepsake-backup/keepsake/device"
 	"github.com/keepsake-backup/keepsake/internal/daemon"
+	"github.com/keepsake-backup/keepsake/internal/phonename"
 	"github.com/keepsake-backup/keepsake/server/api"
 )
 
@@ -142,9 +143,9 @@ func (a *app) devicesOfService(ctx context.Context) []deviceMessage {
 
 // showDevices is a table, or, where that is too wide, a few lines for each phone.
 func showDevices(list []deviceMessage, withBackup bool, width int) string {
-	rows := [][]string{{"NAME", "MODEL", "IOS", "BY", "TRUSTS US", "BACKUPS", "LAST BACKUP", "UDID"}}
+	rows := [][]string{{"NAME", "MODEL", "IOS", "BY", "TRUSTED", "BACKUPS", "LAST BACKUP", "UDID"}}
 	for _, m := range list {
-		rows = append(rows, []string{m.Name, m.Model, m.IOS, m.Transport, trustWord(m), encryptedWord(m), ago(m.LastBackup), m.UDID})
+		rows = append(rows, []string{m.Name, m.Model, m.IOS, wayWord(m.Transport), trustWord(m), encryptedWord(m), ago(m.LastBackup), m.UDID})
 	}
 	if !withBackup {
 		for i := range rows {
@@ -156,7 +157,7 @@ func showDevices(list []deviceMessage, withBackup bool, width int) string {
 	}
 	var b strings.Builder
 	for _, m := range list {
-		fmt.Fprintf(&b, "%s\n  %s, iOS %s, by %s\n  trusts us: %s; backups: %s\n", m.Name, m.Model, m.IOS, m.Transport, trustWord(m), encryptedWord(m))
+		fmt.Fprintf(&b, "%s\n  %s, iOS %s, by %s\n  trusts this computer: %s; backups: %s\n", m.Name, m.Model, m.IOS, wayWord(m.Transport), trustWord(m), encryptedWord(m))
 		if withBackup {
 			fmt.Fprintf(&b, "  last backup: %s\n", ago(m.LastBackup))
 		}
@@ -214,7 +215,7 @@ func describe(ctx context.Context, d *device.Device) deviceMessage {
 
 func matches(m deviceMessage, wanted string) bool {
 	udid, err := device.ParseUDID(m.UDID)
-	return err == nil && udid.HasPrefix(wanted) || strings.EqualFold(m.Name, wanted)
+	return err == nil && udid.HasPrefix(wanted) || phonename.Begins(m.Name, wanted)
 }
 
 func transportWord(t device.Transport) string {
@@ -222,6 +223,11 @@ func transportWord(t device.Transport) string {
 		return "wifi"
 	}
 	return "usb"
+}
+
+// wayWord is a transport for people.
+func wayWord(transport string) string {
+	return map[string]string{"usb": "cable", "wifi": "Wi-Fi"}[transport]
 }
 
 func trustWord(m deviceMessage) string {
@@ -244,6 +250,6 @@ func encryptedWord(m deviceMessage) string {
 	case *m.Encrypted:
 		return "encrypted"
 	default:
-		return "plain"
+		return "not encrypted"
 	}
 }

@@ -25,18 +25,18 @@ func TestShowDevices(t *testing.T) {
 		width      int
 		want       string
 	}{
-		"table": {false, 90, `NAME           MODEL      IOS   BY    TRUSTS US  BACKUPS    UDID
-Anna’s iPhone  iPhone 12  18.6  usb   yes        encrypted  00008101-000F6E93752ECD42
-iPad           iPad Air   17.7  wifi  no         ?          00008120-001C25D81A3B401E
+		"table": {false, 90, `NAME           MODEL      IOS   BY     TRUSTED  BACKUPS    UDID
+Anna’s iPhone  iPhone 12  18.6  cable  yes      encrypted  00008101-000F6E93752ECD42
+iPad           iPad Air   17.7  Wi-Fi  no       ?          00008120-001C25D81A3B401E
 `},
 		"narrow": {true, 80, `Anna’s iPhone
-  iPhone 12, iOS 18.6, by usb
-  trusts us: yes; backups: encrypted
+  iPhone 12, iOS 18.6, by cable
+  trusts this computer: yes; backups: encrypted
   last backup: 1 day ago
   00008101-000F6E93752ECD42
 iPad
-  iPad Air, iOS 17.7, by wifi
-  trusts us: no; backups: ?
+  iPad Air, iOS 17.7, by Wi-Fi
+  trusts this computer: no; backups: ?
   last backup: never
   00008120-001C25D81A3B401E
 `},

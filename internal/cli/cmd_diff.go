@@ -14,6 +14,7 @@ import (
 
 func newDiff(a *app) *cobra.Command {
 	var metadata, inContent bool
+	var folders []string
 	password := currentPassword()
 	var filter snapshotFilter
 	c := &cobra.Command{
@@ -31,13 +32,24 @@ Of two backups of a phone it is summed up by app and part of the phone; -v lists
 --metadata, --json or a FOLDER they are compared like any others.
 
 With --content it tells what has changed as people say it: contacts gone, conversations that got shorter, photos
-deleted, apps removed; and it warns when much has vanished at once.`,
+deleted, apps removed; and it warns when much has vanished at once. There, --folder takes the backup in an iTunes
+folder in place of a snapshot; given twice, those in two folders, the older one first.`,
 		Example: `  keepsake diff 0a1b2c3d latest
   keepsake diff --content 0a1b2c3d latest
+  keepsake diff --content --folder ~/Backups latest
+  keepsake diff --content --folder /mnt/old/Backups --folder ~/Backups
   keepsake diff 0a1b2c3d:/home/me latest:/home/me --metadata`,
-		Args:        exactly(2, "say which two snapshots: the beginnings of their IDs, or latest"),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(folders) == 0 {
+				return exactly(2, "say which two snapshots: the beginnings of their IDs, or latest")(cmd, args)
+			}
+			return checkFolders(cmd, folders, args, inContent)
+		},
 		Annotations: exits(repositoryExits),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(folders) > 0 {
+				return a.diffFolders(cmd, folders, args, password)
+			}
 			return a.withSessions(cmd, wish{snapshots: args}, repository.Shared, func(ctx context.Context, s *repository.Session) error {
 				var sides [2]inSnapshot
 				for i, arg := range args {
@@ -61,6 +73,7 @@ deleted, apps removed; and it warns when much has vanished at once.`,
 	}
 	c.Flags().BoolVar(&metadata, "metadata", false, "also other times, modes, owners and attributes")
 	c.Flags().BoolVar(&inContent, "content", false, "what has changed in contacts, messages, photos and the rest")
+	c.Flags().StringArrayVar(&folders, "folder", nil, "with --content: the iTunes backup in `DIR`, instead of a snapshot (may be given twice)")
 	password.addFlag(c)
 	return a.repositoryCommand(c)
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/keepsake-backup/keepsake/extract"
 	"github.com/keepsake-backup/keepsake/extract/changes"
 	"github.com/keepsake-backup/keepsake/extract/kinds"
@@ -39,13 +41,52 @@ func (a *app) diffContent(ctx context.Context, s *repository.Session, sides [2]i
 		sources[i] = inside.OfSnapshot(ctx, p)
 		defer func() { err = errors.Join(err, sources[i].Close()) }()
 	}
+	return a.compareContent(ctx, sources[0], sources[1])
+}
+
+// checkFolders holds that two things are to be compared, by their contents.
+func checkFolders(cmd *cobra.Command, folders, args []string, inContent bool) error {
+	switch {
+	case !inContent:
+		return &usageError{errors.New("diff: --folder is for --content"), "give --content, too: what changed in contacts, messages, photos and the rest"}
+	case len(folders) > 2:
+		return usageOf(cmd, fmt.Errorf("diff: unexpected --folder %s", folders[2]))
+	case len(folders)+len(args) > 2:
+		return usageOf(cmd, fmt.Errorf("diff: unexpected %q", args[len(args)-1]))
+	case len(folders)+len(args) < 2:
+		return &usageError{errors.New("diff: one folder, and nothing to compare it with"), "say which snapshot, such as latest, or give a second --folder"}
+	}
+	return nil
+}
+
+// diffFolders is diffContent with the backups of iTunes folders: of two, in the order
+// in which they were given; of one and a snapshot, from the older to the newer.
+func (a *app) diffFolders(cmd *cobra.Command, folders, args []string, password *passwordSource) error {
+	first := &contentFlags{folder: folders[0], password: password}
+	second, text := &contentFlags{password: password}, ""
+	if len(folders) == 2 {
+		second.folder = folders[1]
+	} else {
+		text = args[0]
+	}
+	return a.withContent(cmd, second, text, func(ctx context.Context, now *content) error {
+		return a.withFolderContent(ctx, first, func(ctx context.Context, old *content) error {
+			if text != "" && old.Device.Time.After(now.Device.Time) {
+				old, now = now, old
+			}
+			return a.compareContent(ctx, old.Source, now.Source)
+		})
+	})
+}
+
+func (a *app) compareContent(ctx context.Context, old, now *extract.Source) error {
 	var c *changes.Changes
 	var problems int64
-	err = a.work(func(say progress.Reporter) error {
+	err := a.work(func(say progress.Reporter) error {
 		say.Phase("compare", "Comparing what is inside")
 		told := &readProblems{a: a, say: say}
 		var err error
-		c, err = changes.Compare(ctx, sources[0], sources[1], kinds.All(), told)
+		c, err = changes.Compare(ctx, old, now, kinds.All(), told)
 		told.end()
 		problems = told.n
 		return err

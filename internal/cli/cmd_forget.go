@@ -305,12 +305,28 @@ func lineTitle(g retention.PlannedGroup) string {
 	return capital(strings.TrimSuffix(marks.Apart[g.Line]+", "+printable(g.String()), ", ")) + ":"
 }
 
+// titleOf is what a group is called: by its phone where it is that of one phone.
+func titleOf(g forgetGroup, by retention.GroupBy) string {
+	list := fromJSON(slices.Concat(g.Keep, g.Remove))
+	if g.title == "" || by.String() != retention.DefaultGroupBy.String() || !ofPhones(list) {
+		return g.title
+	}
+	newest := snapshot.Describe(slices.MaxFunc(list, func(a, b repository.Snapshot) int { return a.Time.Compare(b.Time) }))
+	switch newest.Kind {
+	case snapshot.Backup:
+		return printable(phoneOf(newest)) + ":"
+	case snapshot.Media:
+		return printable(phoneOf(newest)) + ", music and pictures:"
+	}
+	return g.title
+}
+
 func (a *app) showForgetGroup(g forgetGroup, f forgetFlags) {
 	if a.json || a.quiet {
 		return
 	}
-	if g.title != "" {
-		a.printf("%s\n", g.title)
+	if title := titleOf(g, f.by); title != "" {
+		a.printf("%s\n", title)
 	}
 	if len(g.Keep) > 0 {
 		reasons := map[format.ID][]string{}

@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/keepsake-backup/keepsake/device"
+	"github.com/keepsake-backup/keepsake/internal/phonename"
 	"github.com/keepsake-backup/keepsake/internal/place"
 	"github.com/keepsake-backup/keepsake/internal/progress"
 	"github.com/keepsake-backup/keepsake/internal/secret"
@@ -166,7 +166,7 @@ func (a *app) importFolder(ctx context.Context, dir string, f importFlags) (err 
 func ofPhone(found []importer.Found, text string) []importer.Found {
 	return slices.DeleteFunc(found, func(f importer.Found) bool {
 		udid, err := device.ParseUDID(f.UDID)
-		return !strings.EqualFold(f.Name, text) && (err != nil || !udid.HasPrefix(text))
+		return !phonename.Is(f.Name, text) && (err != nil || !udid.HasPrefix(text))
 	})
 }
 

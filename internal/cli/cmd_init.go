@@ -82,7 +82,7 @@ func (a *app) vacantBackend(ctx context.Context, where string) (backend.Backend,
 		return nil, errors.Join(err, p.Close())
 	}
 	if len(p.Members) > 0 {
-		return nil, &hintError{err: fmt.Errorf("init repository %v: it is a location with a repository for each of %d phones", at, len(p.Members)),
+		return nil, &hintError{err: fmt.Errorf("init repository %v: it is a location with a repository for each phone, now of %s", at, progress.Count(int64(len(p.Members)), "phone", "phones")),
 			hint: "\"keepsake backup LOCATION\" makes that of a new phone by itself; or choose another place"}
 	}
 	return a.openBackendAt(ctx, at, &a.repo)

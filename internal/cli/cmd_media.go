@@ -224,17 +224,17 @@ func (a *app) showMedia(m mediaSummary) error {
 	}
 	switch c := m.Copied; {
 	case c == nil:
-		a.printf("%s holds %s: %s.\n", printable(m.Name), inWords(m.Kinds), progress.Size(m.Bytes))
+		a.sentences("%s holds %s: %s.\n", printable(m.Name), inWords(m.Kinds), progress.Size(m.Bytes))
 		a.printf("%s", mediaTable(m.Kinds))
 	case c.SnapshotID == "":
-		a.printf("%s holds no music and no pictures: there is nothing to copy.\n", printable(m.Name))
+		a.sentences("%s holds no music and no pictures: there is nothing to copy.\n", printable(m.Name))
 	default:
-		a.printf("Snapshot %s holds %s of %s: %s.\n", c.SnapshotID[:8], inWords(m.Kinds), printable(m.Name), progress.Size(m.Bytes))
-		a.printf("  %s new, %d changed, %d gone; read %s, stored %s in %s\n", progress.Count(c.New, "file", "files"), c.Changed, c.Removed,
+		a.sentences("Snapshot %s holds %s of %s: %s.\n", c.SnapshotID[:8], inWords(m.Kinds), printable(m.Name), progress.Size(m.Bytes))
+		a.sentences("  %s new, %d changed, %d gone; read %s, stored %s in %s\n", progress.Count(c.New, "file", "files"), c.Changed, c.Removed,
 			progress.Size(c.ReadBytes), progress.Size(c.Added), progress.Took(duration(m.Seconds)))
 	}
 	if m.Protected.Items > 0 {
-		a.printf("  Left out: %s under FairPlay, playable nowhere else (--protected copies what is there)\n", progress.Count(m.Protected.Items, "track", "tracks"))
+		a.sentences("  Left out: %s under FairPlay, playable nowhere else (--protected copies what is there)\n", progress.Count(m.Protected.Items, "track", "tracks"))
 	}
 	a.showMediaProblems(m.Problems)
 	return incomplete(int64(len(m.Problems)))
@@ -244,17 +244,17 @@ func (a *app) showMediaProblems(list []mediaProblem) {
 	if len(list) == 0 {
 		return
 	}
-	a.printf("Not complete: %s could not be read:\n", progress.Count(int64(len(list)), "thing", "things"))
+	a.sentences("Not complete: %s could not be read:\n", progress.Count(int64(len(list)), "thing", "things"))
 	for i, p := range list {
 		if i == 20 && !a.verbose {
-			a.printf("  and %d more (-v shows all)\n", len(list)-i)
+			a.sentences("  and %d more (-v shows all)\n", len(list)-i)
 			return
 		}
 		kept := ""
 		if p.Kept {
 			kept = " (its last state is kept)"
 		}
-		a.printf("  %s: %s%s\n", printable(p.Path), p.Text, kept)
+		a.sentences("  %s: %s%s\n", printable(p.Path), p.Text, kept)
 	}
 }
 

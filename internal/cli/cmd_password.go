@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keepsake-backup/keepsake/device"
+	"github.com/keepsake-backup/keepsake/internal/phonename"
 	"github.com/keepsake-backup/keepsake/internal/progress"
 	"github.com/keepsake-backup/keepsake/internal/recall"
 	"github.com/keepsake-backup/keepsake/internal/station"
@@ -158,7 +159,7 @@ func newPasswordForget(a *app) *cobra.Command {
 		Short:       "Forget a remembered backup password",
 		Long:        "Forget the remembered backup passwords of a phone: its UDID, the beginning of it, or its name. The phone and its backups keep theirs.",
 		Example:     "  keepsake password forget Anna\n  keepsake password forget --all",
-		Args:        cobra.MaximumNArgs(1),
+		Args:        atMostOne("phone"),
 		Annotations: exits("0 done; 1 error, or nothing was remembered; 2 usage"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			phone := a.phone
@@ -183,7 +184,7 @@ func (a *app) forgetPassword(phone string) error {
 	}
 	n, err := st.Forget(func(m station.Remembered) bool {
 		udid, err := device.ParseUDID(m.UDID)
-		return phone == "" || strings.EqualFold(m.Name, phone) || err == nil && udid.HasPrefix(phone)
+		return phone == "" || phonename.Is(m.Name, phone) || err == nil && udid.HasPrefix(phone)
 	})
 	if err != nil {
 		return err

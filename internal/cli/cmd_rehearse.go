@@ -150,25 +150,25 @@ func (a *app) showRehearsal(info snapshot.Info, res *rehearse.Result) {
 	}
 	title := fmt.Sprintf("Snapshot %s of %s, %s,", info.ID.Short(), printable(who), info.Time.Local().Format(time.DateTime))
 	if !res.Passed {
-		a.printf("%s did not pass its rehearsal on the %s:\n", title, res.Phone)
+		a.sentences("%s did not pass its rehearsal on the %s:\n", title, res.Phone)
 		a.showFindings(res.Failures(), res.FindingsTotal)
 		a.showFindings(res.Warnings(), 0)
-		a.printf("\nIt cannot be restored as it is. Rehearse an older version; \"keepsake check --read-data\" tells whether the repository is damaged, " +
+		a.sentences("\nIt cannot be restored as it is. Rehearse an older version; \"keepsake check --read-data\" tells whether the repository is damaged, " +
 			"\"keepsake targets repair\" and \"keepsake repair\" mend it.\n")
 		return
 	}
-	a.printf("%s was rehearsed on the %s, and passed.\n", title, res.Phone)
-	a.printf("%s, %s and %s, %s, came back as they are kept; %s opened and sound.\n", progress.Count(res.Files, "file", "files"),
+	a.sentences("%s was rehearsed on the %s, and passed.\n", title, res.Phone)
+	a.sentences("%s, %s and %s, %s, came back as they are kept; %s opened and sound.\n", progress.Count(res.Files, "file", "files"),
 		progress.Count(res.Directories, "folder", "folders"), progress.Count(res.Links, "link", "links"), progress.Size(res.Bytes),
 		progress.Count(res.Databases, "database was", "databases were"))
 	a.showFindings(res.Warnings(), 0)
 	if res.AppsByHand > 0 {
-		a.printf("%s must be installed by hand after a restore.\n", progress.Count(res.AppsByHand, "app", "apps"))
+		a.sentences("%s must be installed by hand after a restore.\n", progress.Count(res.AppsByHand, "app", "apps"))
 	}
 	if res.Password == receipt.PasswordUnproven {
-		a.printf("The backup password was not tried: the version keeps the keys. To prove it, too: --backup-password-file FILE.\n")
+		a.sentences("The backup password was not tried: the version keeps the keys. To prove it, too: --backup-password-file FILE.\n")
 	}
-	a.printf("No iPhone was asked: this proves what is stored, not the phone.\n")
+	a.sentences("No iPhone was asked: this proves what is stored, not the phone.\n")
 }
 
 func (a *app) showFindings(list []receipt.Finding, total int) {

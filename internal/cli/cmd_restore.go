@@ -159,11 +159,11 @@ func (a *app) restore(cmd *cobra.Command, f restoreFlags) error {
 	}
 	switch {
 	case f.dryRun:
-		a.printf("Nothing stands in the way of restoring this backup onto %s. Nothing has changed.\n", m.Name)
+		a.sentences("Nothing stands in the way of restoring this backup onto %s. Nothing has changed.\n", m.Name)
 	case f.noReboot:
-		a.printf("%s has received the backup. It takes effect when the iPhone restarts.\n", m.Name)
+		a.sentences("%s has received the backup. It takes effect when the iPhone restarts.\n", m.Name)
 	default:
-		a.printf("%s has received the backup and restarts. Leave it connected until it has shown\n\"Restore Completed\", then follow its screens: a new passcode, the Apple Account, Wi-Fi for the apps.\n", m.Name)
+		a.sentences("%s has received the backup and restarts. Leave it connected until it has shown \"Restore Completed\", then follow its screens: a new passcode, the Apple Account, Wi-Fi for the apps.\n", m.Name)
 	}
 	return nil
 }
@@ -205,7 +205,7 @@ func (a *app) restorePassword(ctx context.Context, from *restorable, f restoreFl
 			say.Say(progress.Warn, fmt.Sprintf("A remembered backup password cannot be used: %v", err))
 		}
 	}
-	return f.password.ask(ctx, a, "Backup password: ")
+	return f.password.ask(ctx, a, "Backup password of "+from.title+": ")
 }
 
 // confirmRestore asks before a phone in use is overwritten, when there is

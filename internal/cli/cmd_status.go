@@ -15,6 +15,7 @@ import (
 
 	"github.com/keepsake-backup/keepsake/client"
 	"github.com/keepsake-backup/keepsake/internal/daemon"
+	"github.com/keepsake-backup/keepsake/internal/phonename"
 	"github.com/keepsake-backup/keepsake/internal/progress"
 	"github.com/keepsake-backup/keepsake/internal/secret"
 	"github.com/keepsake-backup/keepsake/server/api"
@@ -48,7 +49,7 @@ func (a *app) service(f serviceFlags) (*client.Client, error) {
 		at, err := daemon.FindLocal(data)
 		if err != nil {
 			if errors.Is(err, fs.ErrNotExist) {
-				err = &hintError{err: fmt.Errorf("find the service: none runs in %s: %w", data, fs.ErrNotExist), hint: "start it: keepsake serve; or say where it is: --service URL, with a token of its page in KEEPSAKE_TOKEN"}
+				err = &hintError{err: fmt.Errorf("find the service: none runs in %s, or it is not set up yet", data), hint: "start it: keepsake serve; open the page that it names and set it up; or say where it is: --service URL, with a token of its page in KEEPSAKE_TOKEN"}
 			}
 			return nil, err
 		}
@@ -145,7 +146,7 @@ func (a *app) showStatus(ctx context.Context, f serviceFlags) error {
 func (a *app) servicePhones(o api.Overview) []api.Phone {
 	var named, here []api.Phone
 	for _, p := range o.Phones {
-		if a.phone != "" && !strings.EqualFold(p.Name, a.phone) && !strings.HasPrefix(strings.ToUpper(p.UDID), strings.ToUpper(a.phone)) {
+		if a.phone != "" && !phonename.Begins(p.Name, a.phone) && !strings.HasPrefix(strings.ToUpper(p.UDID), strings.ToUpper(a.phone)) {
 			continue
 		}
 		named = append(named, p)

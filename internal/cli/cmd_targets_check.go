@@ -39,7 +39,12 @@ It needs the target and its password, not the main repository (which opens a rem
 it passed is remembered for "keepsake targets status"; damage is remembered until a check passes.`,
 		Example: `  keepsake targets check usb
   keepsake targets check usb offsite --read-data`,
-		Args:        cobra.MinimumNArgs(1),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return &usageError{errors.New("targets check: want a name"), `"keepsake targets list" shows them`}
+			}
+			return nil
+		},
 		Annotations: exits("0 whole; 1 damaged, or error; 2 usage; 10 no repository; 11 locked; 12 wrong password; 130 interrupted"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			k, err := a.keeper(cmd, f)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/keepsake-backup/keepsake/internal/phonename"
 	"github.com/keepsake-backup/keepsake/internal/progress"
 	"github.com/keepsake-backup/keepsake/repository"
 	"github.com/keepsake-backup/keepsake/targets"
@@ -140,7 +141,7 @@ func (a *app) ofPhone() func(repository.Snapshot) bool {
 		return slices.ContainsFunc(sn.Tags, func(tag string) bool {
 			udid, isUDID := strings.CutPrefix(tag, "udid:")
 			name, isName := strings.CutPrefix(tag, "name:")
-			return isUDID && len(udid) >= len(a.phone) && strings.EqualFold(udid[:len(a.phone)], a.phone) || isName && strings.EqualFold(name, a.phone)
+			return isUDID && len(udid) >= len(a.phone) && strings.EqualFold(udid[:len(a.phone)], a.phone) || isName && phonename.Is(name, a.phone)
 		})
 	}
 }

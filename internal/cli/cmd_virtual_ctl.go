@@ -126,7 +126,7 @@ func newCtlStatus(a *app, command ctlCommand) *cobra.Command {
 
 func newCtlFault(a *app, command ctlCommand) *cobra.Command {
 	var none bool
-	fault := command("fault [SPEC]", "Let something go wrong: ACTION@POINT[:AT][*TIMES][=ARG],…", cobra.MaximumNArgs(1),
+	fault := command("fault [SPEC]", "Let something go wrong: ACTION@POINT[:AT][*TIMES][=ARG],…", atMostOne("SPEC"),
 		func(ctx context.Context, c *virtualphone.Control, args []string) error {
 			if none == (len(args) == 1) {
 				return &usageError{errors.New("virtual ctl fault: give either SPEC or --clear"), ""}
@@ -164,6 +164,15 @@ func (a *app) acknowledge(c *virtualphone.Control, done string) error {
 func exactlyOne(what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) != 1 {
+			return usageOf(cmd, fmt.Errorf("%s: give one %s", name(cmd), what))
+		}
+		return nil
+	}
+}
+
+func atMostOne(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) > 1 {
 			return usageOf(cmd, fmt.Errorf("%s: give one %s", name(cmd), what))
 		}
 		return nil

@@ -65,7 +65,7 @@ func examineCable(tell teller) {
 
 func examinePhone(ctx context.Context, d *device.Device, tell teller) {
 	m := describe(ctx, d)
-	who := fmt.Sprintf("%s (%s, iOS %s, by %s)", m.Name, m.Model, m.IOS, map[string]string{"usb": "cable", "wifi": "Wi-Fi"}[m.Transport])
+	who := fmt.Sprintf("%s (%s, iOS %s, by %s)", m.Name, m.Model, m.IOS, wayWord(m.Transport))
 	switch {
 	case m.Error != "" && !m.Paired:
 		tell("phone", stateNote, fmt.Sprintf("%s does not answer: %s", m.Name, m.Error), "unlock it, and plug it in again")

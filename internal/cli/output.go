@@ -38,6 +38,33 @@ func (a *app) printf(format string, args ...any) {
 	a.noteLocked(err)
 }
 
+// sentences is printf for results that are sentences: on a terminal they are
+// broken between words, below where they begin. A command that is to be copied
+// stands on a line of its own and stays as it is.
+func (a *app) sentences(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	if width := a.columns(); width != math.MaxInt {
+		text = breakLines(text, width)
+	}
+	a.printf("%s", text)
+}
+
+func breakLines(text string, width int) string {
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		from := len(line) - len(strings.TrimLeft(line, " "))
+		if from == 0 && len(line) > 6 && line[4:6] == "  " { // a mark such as "note  "
+			from = 6
+		}
+		if strings.HasPrefix(line[from:], "keepsake ") {
+			continue
+		}
+		below := "\n" + strings.Repeat(" ", from)
+		lines[i] = line[:from] + strings.ReplaceAll(progress.Wrap(line[from:], max(width-from, 20)), "\n", below)
+	}
+	return strings.Join(lines, "\n")
+}
+
 func (a *app) noteLocked(err error) {
 	if err != nil && a.writeErr == nil {
 		a.writeErr = fmt.Errorf("write output: %w", err)

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
+	"github.com/keepsake-backup/keepsake/internal/phonename"
 	"github.com/keepsake-backup/keepsake/internal/place"
 
 	"github.com/spf13/cobra"
@@ -180,22 +182,28 @@ func severalHint(members []place.Member) string {
 	return fmt.Sprintf("say which with --udid: a UDID, the beginning of it, or the phone's name; or --all. There are: %s", strings.Join(udids, ", "))
 }
 
-// membersNamed are the members of the phone that text names. A name is in the
+// membersNamed are the members of the phone that text names, or whose name it begins. A name is in the
 // snapshots, so that they have to be opened for it.
 func (a *app) membersNamed(ctx context.Context, f *repositoryFlags, o repository.Options, members []place.Member, text string) ([]place.Member, error) {
 	if fits := matching(members, text); len(fits) > 0 {
 		return fits, nil
 	}
-	var fits []place.Member
+	var fits, begin []place.Member
 	for _, m := range members {
 		err := a.use(ctx, &place.Place{At: m.At}, &m, f, o, func(ctx context.Context, r *repository.Repository) error {
 			return a.inSession(ctx, r, repository.Unlocked, func(ctx context.Context, s *repository.Session) error {
 				list, _, err := s.ReadableSnapshots(ctx)
-				for _, sn := range list {
-					if info := snapshot.Describe(sn); info.UDID != "" && strings.EqualFold(info.Name, text) {
-						fits = append(fits, m)
-						break
-					}
+				named := func(fits func(name, text string) bool) bool {
+					return slices.ContainsFunc(list, func(sn repository.Snapshot) bool {
+						info := snapshot.Describe(sn)
+						return info.UDID != "" && fits(info.Name, text)
+					})
+				}
+				switch {
+				case named(phonename.Is):
+					fits = append(fits, m)
+				case named(phonename.Begins):
+					begin = append(begin, m)
 				}
 				return err
 			})
@@ -203,6 +211,9 @@ func (a *app) membersNamed(ctx context.Context, f *repositoryFlags, o repository
 		if err != nil {
 			return nil, err
 		}
+	}
+	if len(fits) == 0 {
+		return begin, nil
 	}
 	return fits, nil
 }

@@ -195,15 +195,15 @@ func (a *app) showRepositoryCheck(r *repository.Repository, found []repository.P
 		return result
 	}
 	a.printf("Repository %s at %s\n", r.ID().Short(), r.Location())
-	a.printf("  %s, %s; %s in %s, %s\n", countSnapshots(s.Snapshots), progress.Count(int64(s.Trees), "folder", "folders"),
+	a.sentences("  %s, %s; %s in %s, %s\n", countSnapshots(s.Snapshots), progress.Count(int64(s.Trees), "folder", "folders"),
 		progress.Count(int64(s.Blobs), "piece", "pieces"), progress.Count(int64(s.Packs), "pack", "packs"), progress.Size(s.PackBytes))
 	a.printObjectProblems(found)
 	if result != nil {
-		a.printf("  DAMAGED: %s.\n", progress.Count(int64(s.Damage), "thing is missing or wrong", "things are missing or wrong"))
-		a.printf("  Keep the repository as it is, and remove nothing from it (no forget, no prune) until this is mended.\n")
+		a.sentences("  DAMAGED: %s.\n", progress.Count(int64(s.Damage), "thing is missing or wrong", "things are missing or wrong"))
+		a.sentences("  Keep the repository as it is, and remove nothing from it (no forget, no prune) until this is mended.\n")
 		return result
 	}
-	a.printf("  %s\n", m.Proved)
+	a.sentences("  %s\n", m.Proved)
 	return nil
 }
 

@@ -177,7 +177,11 @@ func newSnapshotJSON(sn repository.Snapshot) snapshotJSON {
 
 // snapshotTable lays out snapshots, oldest first. reasons may be nil.
 func snapshotTable(list []repository.Snapshot, reasons map[format.ID][]string) string {
+	phones := ofPhones(list)
 	rows := [][]string{{"ID", "TIME", "HOST", "TAGS", "PATHS", "SIZE"}}
+	if phones {
+		rows = [][]string{{"ID", "TIME", "PHONE", "IOS", "SIZE", ""}}
+	}
 	if reasons != nil {
 		rows[0] = append(rows[0], "KEPT AS")
 	}
@@ -189,6 +193,13 @@ func snapshotTable(list []repository.Snapshot, reasons map[format.ID][]string) s
 			size = progress.Size(int64(sn.Summary.TotalBytesProcessed))
 		}
 		cells := [][]string{{sn.ID.Short()}, {sn.Time.Local().Format(time.DateTime)}, {sn.Hostname}, {strings.Join(sn.Tags, ",")}, sn.Paths, {size}}
+		if phones {
+			info := snapshot.Describe(sn)
+			if info.Kind == snapshot.Receipt {
+				size = ""
+			}
+			cells = [][]string{cells[0], cells[1], {phoneOf(info)}, {info.IOS}, {size}, {receipts{}.note(info)}}
+		}
 		if reasons != nil {
 			cells = append(cells, reasons[sn.ID])
 		}
@@ -196,6 +207,19 @@ func snapshotTable(list []repository.Snapshot, reasons map[format.ID][]string) s
 	}
 	text, _ := table(dropEmptyColumns(rows))
 	return text
+}
+
+// ofPhones tells whether all of these are of phones: then people know them by those.
+func ofPhones(list []repository.Snapshot) bool {
+	return len(list) > 0 && !slices.ContainsFunc(list, func(sn repository.Snapshot) bool { return snapshot.Describe(sn).Kind == snapshot.Other })
+}
+
+// phoneOf is what people call the phone of a snapshot.
+func phoneOf(info snapshot.Info) string {
+	if info.Name == "" {
+		return info.UDID
+	}
+	return info.Name
 }
 
 // multiline makes rows of cells of several lines each.

@@ -78,9 +78,9 @@ func (a *app) printFindings(m restoreSummary) {
 			continue
 		}
 		mark := map[string]string{string(restore.OK): "ok  ", string(restore.Warning): "note", string(restore.Blocker): "STOP"}[f.Level]
-		a.printf("%s  %s\n", mark, sentence(f.Text))
+		a.sentences("%s  %s\n", mark, sentence(f.Text))
 		if f.Remedy != "" {
-			a.printf("      %s\n", sentence(f.Remedy))
+			a.sentences("      %s\n", sentence(f.Remedy))
 		}
 	}
 	a.printDamaged(m.LeftOut)

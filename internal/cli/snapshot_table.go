@@ -81,15 +81,11 @@ func (r receipts) phoneTable(list []repository.Snapshot) string {
 	slices.SortStableFunc(list, func(a, b repository.Snapshot) int { return a.Time.Compare(b.Time) })
 	for _, sn := range list {
 		info := snapshot.Describe(sn)
-		phone := info.Name
-		if phone == "" {
-			phone = info.UDID
-		}
 		size := ""
 		if sn.Summary != nil && info.Kind != snapshot.Receipt {
 			size = progress.Size(int64(sn.Summary.TotalBytesProcessed))
 		}
-		rows = append(rows, []string{sn.ID.Short(), sn.Time.Local().Format(time.DateTime), printable(phone), printable(info.IOS), size, r.note(info)})
+		rows = append(rows, []string{sn.ID.Short(), sn.Time.Local().Format(time.DateTime), printable(phoneOf(info)), printable(info.IOS), size, r.note(info)})
 	}
 	text, _ := table(dropEmptyColumns(rows))
 	return text
