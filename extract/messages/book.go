@@ -24,6 +24,8 @@ type book struct {
 	byChat map[int64]int32 // chat.ROWID to place in all
 	byKey  map[string]int32
 	chats  [][]int64 // of each conversation
+	// known are the chats (chat.ROWID) by chat_identifier and by what chat_lookup has.
+	known map[string]int64
 	// problems are what could not be found out about people and conversations.
 	problems []*extract.Problem
 }
@@ -41,7 +43,7 @@ func open(ctx context.Context, src *extract.Source) (*book, error) {
 		return nil, fmt.Errorf("read %s: %w: it has no messages", smsDB, sqlitefs.ErrDamaged)
 	}
 	return extract.Memo(src, "messages/book", func() (*book, error) {
-		b := &book{db: db, src: src, people: map[int64]chat.Person{}, byChat: map[int64]int32{}, byKey: map[string]int32{}}
+		b := &book{db: db, src: src, people: map[int64]chat.Person{}, byChat: map[int64]int32{}, byKey: map[string]int32{}, known: map[string]int64{}}
 		b.conversation(other, false)
 		b.all[0].Title = "In no conversation"
 		for _, part := range []struct {
@@ -199,6 +201,7 @@ func (b *book) readChats(ctx context.Context) error {
 		i := b.conversation(key, r.isGroup)
 		c := &b.all[i]
 		b.byChat[r.id], b.chats[i] = i, append(b.chats[i], r.id)
+		b.know(r.identifier, r.id)
 		// It lies among the archived ones when all its chats do.
 		c.Archived = r.archived && (c.Archived || len(b.chats[i]) == 1)
 		c.Service = r.service
@@ -209,6 +212,60 @@ func (b *book) readChats(ctx context.Context) error {
 		}
 		if r.name != "" {
 			c.Title = r.name
+		}
+	}
+	return err
+}
+
+func (b *book) know(name string, id int64) {
+	if _, ok := b.known[name]; !ok && name != "" {
+		b.known[name] = id
+	}
+}
+
+// byCloud gives the conversations of messages that lie in none, as far as they are known:
+// ck_chat_id has what their chat is called in iCloud, whose messages come before it is told
+// where they lie. That is "iMessage;-;" and an address, or the identifier of a group; the
+// phone puts them into their chats by it, too, at an update.
+func (b *book) byCloud(ctx context.Context, ids []int64) (map[int64]int32, error) {
+	in := map[int64]int32{}
+	if len(ids) == 0 || !b.db.Has("message", "ck_chat_id") {
+		return in, nil
+	}
+	for list := range slices.Chunk(ids, portion) {
+		var id sqlitefs.Int
+		var name sqlitefs.Text
+		query := "SELECT m.ROWID, m.ck_chat_id FROM message m WHERE m.ROWID IN (" + numbers(list) + ") AND m.ck_chat_id > ''"
+		err := b.each(ctx, query, nil, func(scan func(...any) error) error {
+			err := scan(&id, &name)
+			address := name.String[strings.LastIndex(name.String, ";")+1:]
+			for _, known := range []int32{b.byChat[b.known[address]], b.byKey["person/"+canonical(folderMark.ReplaceAllString(address, ""))], b.byKey["group/"+address]} {
+				if known != 0 {
+					in[id.Int] = known
+					break
+				}
+			}
+			return err
+		})
+		if err != nil {
+			return in, err
+		}
+	}
+	return in, nil
+}
+
+// adopt puts messages that lie in no conversation into the one that iCloud has them in.
+func (b *book) adopt(ctx context.Context, entries []entry) error {
+	var ids []int64
+	for _, e := range entries {
+		if e.in == 0 {
+			ids = append(ids, e.id)
+		}
+	}
+	in, err := b.byCloud(ctx, ids)
+	for i := range entries {
+		if e := &entries[i]; e.in == 0 && len(in) > 0 {
+			e.in = in[e.id]
 		}
 	}
 	return err
@@ -252,6 +309,7 @@ func (b *book) groupKeys(ctx context.Context, rows []chatRow) (keys map[int64]st
 		var id sqlitefs.Int
 		err = b.each(ctx, "SELECT l.identifier, +l.chat FROM chat_lookup l WHERE l.identifier > ''", nil, func(scan func(...any) error) error {
 			err := scan(&identifier, &id)
+			b.know(identifier.String, id.Int)
 			if _, ok := first[id.Int]; ok && err == nil {
 				join("lookup/"+identifier.String, id.Int)
 			}

@@ -3,6 +3,8 @@ package messages
 import (
 	"context"
 	"io/fs"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/keepsake-backup/keepsake/extract"
@@ -96,6 +98,12 @@ func (f *filer) flush(ctx context.Context) error {
 	for _, p := range places {
 		in[p.message] = p.in
 	}
+	lost := slices.DeleteFunc(slices.Clone(f.ids), func(id int64) bool { return in[id] != 0 })
+	known, err := f.byCloud(ctx, lost)
+	if err != nil {
+		return err
+	}
+	maps.Copy(in, known)
 	for _, a := range f.list {
 		if f.given[a.Path] {
 			continue

@@ -16,7 +16,8 @@
 // chats with the same address (the last eight digits of a number, an e-mail address in
 // small letters) are one conversation, with the key "person/…"; those of a group are one
 // by its group_id, "group/…", and by chat_lookup, where a newer phone notes that it went
-// from one service to another. Messages in no chat are in the conversation "other".
+// from one service to another. Messages in no chat are where ck_chat_id says, which is
+// what iCloud has them in; else in the conversation "other".
 //
 // # Messages
 //

@@ -143,3 +143,27 @@ INSERT INTO chat_message_join SELECT ROWID, ROWID FROM chat; INSERT INTO message
 		}
 	}
 }
+
+// TestCloud: messages that came from iCloud may lie in no chat; ck_chat_id says where they
+// belong, an address behind a service or the identifier of a group in chat_lookup (as the
+// phone itself puts them right: ipsw-diffs, IMDPersistence; chatstore finds most of a store
+// like that).
+func TestCloud(t *testing.T) {
+	src := extracttest.Source(t, database(t, `
+CREATE TABLE message (ROWID INTEGER PRIMARY KEY, guid TEXT, text TEXT, date INTEGER, ck_chat_id TEXT);
+INSERT INTO message VALUES (1,'a','text',1,NULL), (2,'b','text',2,'SMS;-;+12025550101'), (3,'c','text',3,'GROUP'), (4,'d','text',4,'iMessage;-;nobody@example.org'), (5,'e','text',5,'chat9'), (6,'f','text',6,'iMessage;-;+1 (202) 555-0101'), (7,'g','text',7,''), (8,'h','text',8,'iMessage;-;+12025550101'), (9,'i','text',9,'G9'), (10,'j','text',10,';');
+CREATE TABLE chat (ROWID INTEGER PRIMARY KEY, guid TEXT, style INTEGER, chat_identifier TEXT, group_id TEXT);
+INSERT INTO chat VALUES (1,'iMessage;-;+12025550101',45,'+12025550101',NULL), (9,'iMessage;+;chat9',43,'chat9','G9');
+CREATE TABLE chat_lookup (identifier TEXT, domain TEXT, chat INTEGER); INSERT INTO chat_lookup VALUES ('GROUP','iMessageGroupID',9);
+CREATE TABLE chat_message_join (chat_id INTEGER, message_id INTEGER); INSERT INTO chat_message_join VALUES (1,1), (9,8);`))
+	extracttest.Conform(t, messages.New(), src)
+	want := []string{"a 2001-01-01 person/25550101: text", "b 2001-01-01 person/25550101: text", "c 2001-01-01 group/G9: text", "d 2001-01-01 other: text", "e 2001-01-01 group/G9: text", "f 2001-01-01 person/25550101: text",
+		"g 2001-01-01 other: text", "h 2001-01-01 group/G9: text", "i 2001-01-01 group/G9: text", "j 2001-01-01 other: text"}
+	checkShort(t, src, want, 0)
+	for i, key := range []string{"a", "b", "c", "d"} {
+		m := extracttest.Read(t, messages.New(), src, extract.Query{Key: key}).Records[0].(*chat.Message)
+		if got := short(m); got != want[i] {
+			t.Errorf("by its key %s, want %s", got, want[i])
+		}
+	}
+}

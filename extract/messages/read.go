@@ -155,6 +155,9 @@ func (b *book) few(ctx context.Context, q extract.Query) ([]entry, error) {
 				chunk[i].in, chunk[i].deleted = places[j].in, places[j].deleted
 			}
 		}
+		if err := b.adopt(ctx, chunk); err != nil {
+			return nil, err
+		}
 	}
 	if q.Group != "" {
 		list = slices.DeleteFunc(list, func(e entry) bool { return b.all[e.in].Key != q.Group })

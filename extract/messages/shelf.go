@@ -66,13 +66,16 @@ func (b *book) shelf(ctx context.Context) (*shelf, error) {
 		s.hide(hidden)
 		// Without it all messages lie in no conversation, but are there.
 		places, err := b.places(ctx)
+		s.join(places)
+		if err == nil {
+			err = b.adopt(ctx, s.entries)
+		}
 		if err != nil && ctx.Err() != nil {
 			return nil, err
 		}
 		if err != nil {
 			s.problems = append(s.problems, problem("which message lies in which conversation", err))
 		}
-		s.join(places)
 		slices.SortFunc(s.entries, entry.compare)
 		s.count(b)
 		return s, nil
