@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/keepsake-backup/keepsake/internal/progress"
+	"github.com/keepsake-backup/keepsake/internal/shell"
 )
 
 const (
@@ -30,7 +31,7 @@ func (t *task) runAfter(ctx context.Context, out outcome) {
 		ctx, cancel := context.WithTimeout(ctx, commandTime)
 		defer cancel()
 		said := &tail{max: maxOutput}
-		c := shell(ctx, line)
+		c := shell.Command(ctx, line)
 		c.Env = append(withoutSecrets(c.Environ()), "KEEPSAKE_RESULT="+string(out.state), "KEEPSAKE_UDID="+t.job.UDID, "KEEPSAKE_PHONE="+t.rep.name,
 			"KEEPSAKE_VERSION="+out.version, fmt.Sprintf("KEEPSAKE_JOB=%d", t.job.ID), "KEEPSAKE_ERROR="+out.err)
 		c.Stdout, c.Stderr, c.WaitDelay = said, said, 5*time.Second

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/keepsake-backup/keepsake/internal/secret"
+	"github.com/keepsake-backup/keepsake/internal/shell"
 )
 
 // repositoryPassword says where a password of a repository comes from: a file,
@@ -133,7 +134,7 @@ func (s *repositoryPassword) ask(ctx context.Context, a *app, prompt string) (se
 // run takes what a command prints, but for one line end at its end. The command
 // may ask its own questions: it has our standard input and error.
 func (s *repositoryPassword) run(ctx context.Context, a *app, command string) (string, error) {
-	cmd := shell(ctx, command)
+	cmd := shell.Command(ctx, command)
 	cmd.Stdin, cmd.Stderr = a.Stdin, a.Stderr
 	if _, isTerminal := terminal(a.Stdin); !isTerminal {
 		cmd.Stdin = nil

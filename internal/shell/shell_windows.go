@@ -1,4 +1,4 @@
-package service
+package shell
 
 import (
 	"context"
@@ -6,9 +6,9 @@ import (
 	"syscall"
 )
 
-// shell runs a line as the user's shell would. cmd takes the line as it is,
+// Command runs a line as the user's shell would, until ctx ends. cmd takes the line as it is,
 // without the quoting that other programs expect.
-func shell(ctx context.Context, line string) *exec.Cmd {
+func Command(ctx context.Context, line string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "cmd")
 	cmd.SysProcAttr = &syscall.SysProcAttr{CmdLine: `cmd /S /C "` + line + `"`}
 	return cmd
