@@ -2,6 +2,7 @@ package messages
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/keepsake-backup/keepsake/extract"
@@ -31,6 +32,9 @@ func (b *book) message(l *batch, r *raw, d *typedstream.Decoder) (m *chat.Messag
 	}
 	body, err := r.decode(d)
 	files := l.files[r.id]
+	if r.item.Int == 0 && r.balloon.String == "" {
+		files = withLost(body, files)
+	}
 	m.Text = words(body.Text)
 	m.Marks = marks(body)
 	compose(m, body, files)
@@ -175,6 +179,29 @@ func compose(m *chat.Message, body *typedstream.String, files []attached) {
 	if len(m.Parts) == len(files) && m.Text == "" && inOrder(m.Parts) {
 		m.Parts = nil // files only, one after the other
 	}
+}
+
+// withLost adds files that a body names and that have no row any more, of which nothing
+// but their names is left. A body that names none of the rows has other names for them.
+func withLost(body *typedstream.String, files []attached) []attached {
+	rows := len(files)
+	named := 0
+	for _, r := range body.Runs {
+		file := r.Attributes.File
+		if file == "" || !strings.Contains(r.Text, "\ufffc") {
+			continue
+		}
+		switch i := slices.IndexFunc(files, func(f attached) bool { return f.guid == file }); {
+		case i < 0:
+			files = append(files[:len(files):len(files)], attached{chat.Attachment{Name: r.Attributes.FileName}, file})
+		case i < rows:
+			named++
+		}
+	}
+	if named < rows {
+		return files[:rows]
+	}
+	return files
 }
 
 func inOrder(parts []chat.Part) bool {

@@ -167,3 +167,21 @@ CREATE TABLE chat_message_join (chat_id INTEGER, message_id INTEGER); INSERT INT
 		}
 	}
 }
+
+// TestLostFiles: a body names files whose rows were cleaned away (chatstore found most of
+// the names in a store like that); something was there. What an app draws has none.
+func TestLostFiles(t *testing.T) {
+	src := extracttest.Source(t, database(t, `
+CREATE TABLE message (ROWID INTEGER PRIMARY KEY, guid TEXT, text TEXT, attributedBody BLOB, date INTEGER, balloon_bundle_id TEXT);
+CREATE TABLE attachment (ROWID INTEGER PRIMARY KEY, guid TEXT, transfer_name TEXT); INSERT INTO attachment VALUES (1, 'g1', 'one'), (2, 'g2', 'two');
+CREATE TABLE message_attachment_join (message_id INTEGER, attachment_id INTEGER); INSERT INTO message_attachment_join VALUES (1,1), (4,2);`+
+		fmt.Sprintf("INSERT INTO message VALUES (1,'a',NULL,X'%x',1,NULL), (2,'b',NULL,X'%x',2,NULL), (3,'c',NULL,X'%x',3,'x:org.example'), (4,'d',NULL,X'%x',4,NULL);",
+			stream("\ufffc", "lost", "sea", "", "\ufffc", "g1"), stream("\ufffc", "lost", "\ufffc", "lost", "\ufffc", "more"), stream("\ufffc", "lost"), stream("\ufffc", "unknown", "a", ""))))
+	extracttest.Conform(t, messages.New(), src)
+	checkShort(t, src, []string{"a 2001-01-01 other: sea [] {sea} [one]", "b 2001-01-01 other: ", "c 2001-01-01 other: org.example <org.example> app", "d 2001-01-01 other: a [two] {a}"}, 0)
+	for key, n := range map[string]int{"a": 2, "b": 2, "c": 0, "d": 1} {
+		if m := extracttest.Read(t, messages.New(), src, extract.Query{Key: key}).Records[0].(*chat.Message); len(m.Attachments) != n {
+			t.Errorf("%s has %d files, want %d", key, len(m.Attachments), n)
+		}
+	}
+}
