@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -19,33 +18,26 @@ import (
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+
+	"github.com/keepsake-backup/keepsake/internal/chromiumtest"
 )
 
 // browser is Chromium, started once for all tests; each tab has cookies of its own.
 var browser = sync.OnceValues(func() (context.Context, error) {
-	path, err := exec.LookPath("chromium")
-	if err != nil {
-		return nil, fmt.Errorf("%w: run make deps", err)
+	ctx, stop, err := chromiumtest.Start()
+	if err == nil {
+		closeBrowser = stop
 	}
-	dir, err := os.MkdirTemp("", "chromium-")
-	if err != nil {
-		return nil, err
-	}
-	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.UserDataDir(dir), chromedp.NoSandbox, chromedp.DisableGPU)
-	for _, flag := range []string{"disable-quic", "disable-background-networking", "disable-component-update", "disable-sync", "force-prefers-reduced-motion"} {
-		opts = append(opts, chromedp.Flag(flag, true))
-	}
-	ctx, stop := chromedp.NewExecAllocator(context.Background(), opts...)
-	ctx, cancel := chromedp.NewContext(ctx)
-	closeBrowser = func() { cancel(); stop(); os.RemoveAll(dir) }
-	return ctx, chromedp.Do(ctx)
+	return ctx, err
 })
 
-var closeBrowser = func() {}
+var closeBrowser = func() error { return nil }
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	closeBrowser()
+	if err := closeBrowser(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
 	os.Exit(code)
 }
 
@@ -96,13 +88,7 @@ func open(t *testing.T, base string, width int64, dark bool) *tab {
 func (b *tab) look(width int64, dark bool) {
 	b.t.Helper()
 	b.width, b.dark = width, dark
-	scheme := "light"
-	if dark {
-		scheme = "dark"
-	}
-	_, err := chromedp.Call(b.ctx, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: width, Height: 844, DeviceScaleFactor: 1, Mobile: width < 700})
-	_, err2 := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"}}})
-	if err := errors.Join(err, err2); err != nil {
+	if err := chromiumtest.Look(b.ctx, width, dark); err != nil {
 		b.t.Fatal(err)
 	}
 }
