@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"reflect"
 	"slices"
 	"time"
 	_ "time/tzdata" // a zone in which clocks are put forward, wherever this runs
@@ -87,7 +88,10 @@ func (h *house) live(ctx context.Context, end time.Time) error {
 			return err
 		}
 	}
-	return in.end(ctx)
+	if err := in.end(ctx); err != nil {
+		return err
+	}
+	return h.look(ctx)
 }
 
 // wish lets people ask for a backup, and use their phones.
@@ -129,8 +133,7 @@ func (h *house) wish(ctx context.Context, now time.Time) error {
 
 // look takes in what is there after a step and checks what the page says.
 func (h *house) look(ctx context.Context) error {
-	asked := h.clock.Now()
-	o, err := h.svc.Overview(ctx, service.System)
+	asked, o, versions, err := h.page(ctx)
 	if err != nil {
 		return err
 	}
@@ -140,22 +143,39 @@ func (h *house) look(ctx context.Context) error {
 			h.complain("the page does not show %s", p.who.Name)
 			continue
 		}
-		if err := h.remember(ctx, p); err != nil {
+		if err := h.remember(ctx, p, versions[p]); err != nil {
 			return err
 		}
-		h.truth(ctx, asked, p, v)
+		h.truth(ctx, asked, p, v, versions[p])
 	}
 	h.truthOfHouse(ctx, o)
 	h.tally["looks"]++
 	return nil
 }
 
-// remember notes what the phone was like when its newest version was made.
-func (h *house) remember(ctx context.Context, p *person) error {
-	list, err := h.svc.Versions(ctx, service.System, p.phone.UDID())
-	if err != nil {
-		return err
+// page is what the service shows of phones and their versions at one moment, and when
+// that was. A version that comes while both are asked for is no lie: they are asked for
+// again, which in the end gives the same twice.
+func (h *house) page(ctx context.Context) (asked time.Time, o service.Overview, versions map[*person][]service.Version, err error) {
+	for before := map[*person][]service.Version(nil); ; before = versions {
+		asked = h.clock.Now()
+		if o, err = h.svc.Overview(ctx, service.System); err != nil {
+			return asked, o, nil, err
+		}
+		versions = map[*person][]service.Version{}
+		for _, p := range h.people {
+			if versions[p], err = h.svc.Versions(ctx, service.System, p.phone.UDID()); err != nil {
+				return asked, o, nil, err
+			}
+		}
+		if reflect.DeepEqual(before, versions) {
+			return asked, o, versions, nil
+		}
 	}
+}
+
+// remember notes what the phone was like when its newest version was made.
+func (h *house) remember(ctx context.Context, p *person, list []service.Version) (err error) {
 	i := slices.IndexFunc(list, func(v service.Version) bool { return !v.Media })
 	if i < 0 || h.twins[list[i].ID] != "" {
 		return nil
