@@ -10,6 +10,7 @@ import (
 
 	"github.com/keepsake-backup/keepsake/server"
 	"github.com/keepsake-backup/keepsake/server/fake"
+	"github.com/keepsake-backup/keepsake/service"
 )
 
 // TestSessions: the account page lists where somebody is signed in and ends what they
@@ -130,6 +131,45 @@ func TestSearchesAreNoted(t *testing.T) {
 	}
 	for i, e := range n.noted {
 		if e.What != want[i] || e.UDID != fake.Anna || e.Account != 1 {
+			t.Errorf("entry %d: %+v", i, e)
+		}
+	}
+}
+
+// TestLooksAreNoted: what is seen of somebody else's phone, once for each kind and not
+// for each picture; what is one's own, and what is refused, is not.
+func TestLooksAreNoted(t *testing.T) {
+	var n *noting
+	h := newHouse(t, func(o *server.Options) { n = &noting{people: o.Auth.(*people)}; o.Auth = n })
+	anna, bens := h.member(1), service.Who{Account: 2}
+	look := func(udid string) {
+		t.Helper()
+		vs, err := h.fake.Versions(t.Context(), fakeSystem, udid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		version := "/phones/" + udid + "/versions/" + vs[0].ID
+		for _, path := range []string{version + "/content/messages", version + "/content/messages?key=1", version + "/content/photos", version + "/content/photos/preview?key=1",
+			version + "/content/photos/preview?key=2", version + "/content/nonsense", "/api/v1" + version + "/content/messages", version, version + "/search?q=a"} {
+			anna.do("GET", path, "")
+		}
+	}
+	look(fake.Anna)
+	look(fake.Ben) // who has not let her in
+	if len(n.noted) != 0 {
+		t.Fatalf("noted: %v", n.noted)
+	}
+	if err := h.fake.SetGrant(t.Context(), bens, fake.Ben, true); err != nil {
+		t.Fatal(err)
+	}
+	look(fake.Ben)
+	look(fake.Ben)
+	want := []string{"looked at messages", "looked at photos", "looked at files"}
+	if len(n.noted) != len(want) {
+		t.Fatalf("noted: %v", n.noted)
+	}
+	for i, e := range n.noted {
+		if e.What != want[i] || e.UDID != fake.Ben || e.Account != 1 {
 			t.Errorf("entry %d: %+v", i, e)
 		}
 	}

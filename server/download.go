@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"mime"
 	"net/http"
 	"path"
@@ -158,18 +159,42 @@ func (rt *router) sendFolder(w http.ResponseWriter, r *http.Request, udid, versi
 	if r.Method == http.MethodHead {
 		return nil
 	}
-	z.out = zip.NewWriter(w)
+	out := &taken{to: w}
+	z.out = zip.NewWriter(out)
 	z.out.RegisterCompressor(zip.Deflate, func(w io.Writer) (io.WriteCloser, error) { return flate.NewWriter(w, flate.BestSpeed) })
 	if err = z.folder(r.Context(), first, folder, "", 0); err == nil {
 		err = z.out.Close()
 	}
 	if err != nil {
-		if !errors.Is(err, context.Canceled) {
-			rt.o.Log.ErrorContext(r.Context(), "a download of a folder broke", "version", version, "err", err)
-		}
-		panic(http.ErrAbortHandler)
+		rt.cut(r, out, "a download of a folder broke", err, "version", version)
 	}
 	return nil
+}
+
+// taken is a response that is written while it is made. Who asked for it may leave at
+// any time.
+type taken struct {
+	to  io.Writer
+	err error // of the first write that failed
+}
+
+func (t *taken) Write(p []byte) (int, error) {
+	n, err := t.to.Write(p)
+	if err != nil && t.err == nil {
+		t.err = err
+	}
+	return n, err
+}
+
+// cut ends a download in the middle, so that half of it is not taken for the whole. It
+// is our fault unless who asked has gone, or takes nothing any more.
+func (rt *router) cut(r *http.Request, out *taken, what string, err error, args ...any) {
+	level := slog.LevelError
+	if out.err != nil || r.Context().Err() != nil || errors.Is(err, context.Canceled) {
+		level = slog.LevelDebug
+	}
+	rt.o.Log.Log(r.Context(), level, what, append(args, "err", err)...)
+	panic(http.ErrAbortHandler)
 }
 
 // folder writes what page and the pages after it list; prefix is the folder's name

@@ -429,29 +429,27 @@ func (rt *router) preview(w http.ResponseWriter, r *http.Request) error {
 func (rt *router) extractContent(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
 	long(w)
-	begun := false
+	var out *taken
 	o := extract.ExportOptions{Format: q.Get("format"), Query: extract.Query{Group: q.Get("group")}, Layout: "date", Files: true}
 	if q.Get("layout") == "album" {
 		o.Layout = "album"
 	}
 	_, err := rt.o.Service.Extract(r.Context(), whoFrom(r.Context()), r.PathValue("udid"), r.PathValue("id"), r.PathValue("kind"), o,
 		func(v service.Version, info extract.Info) io.Writer {
-			begun = true
 			h := w.Header()
 			h.Set("Content-Type", "application/zip")
 			h.Set("Content-Disposition", disposition("attachment", fmt.Sprintf("%s of %s %s.zip", info.Title, v.Name, v.Time.Format("2006-01-02"))))
 			h.Set("Content-Security-Policy", filePolicy)
 			h.Set("Cache-Control", "private, no-store")
-			return w
+			out = &taken{to: w}
+			return out
 		})
-	if err == nil || !begun {
+	if err == nil || out == nil {
 		if errors.Is(err, extract.ErrAbsent) {
 			err = fs.ErrNotExist
 		}
 		return err
 	}
-	if !errors.Is(err, context.Canceled) {
-		rt.o.Log.ErrorContext(r.Context(), "a download of content broke", "version", r.PathValue("id"), "kind", r.PathValue("kind"), "err", err)
-	}
-	panic(http.ErrAbortHandler)
+	rt.cut(r, out, "a download of content broke", err, "version", r.PathValue("id"), "kind", r.PathValue("kind"))
+	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"compress/gzip"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"net/http"
@@ -16,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keepsake-backup/keepsake/extract"
 	"github.com/keepsake-backup/keepsake/server"
 	"github.com/keepsake-backup/keepsake/server/fake"
 	"github.com/keepsake-backup/keepsake/service"
@@ -241,6 +243,50 @@ func TestHalfAZipIsNone(t *testing.T) {
 			t.Errorf("%s: the log says nothing", name)
 		}
 	}
+}
+
+// TestDroppedDownloads: that a browser leaves is no fault, and none is logged.
+func TestDroppedDownloads(t *testing.T) {
+	x := &endless{Household: fake.New(fake.Options{Still: true}), done: make(chan error, 1)}
+	h := newHouse(t, func(o *server.Options) { o.Service = x })
+	r, err := http.NewRequest("GET", h.url+"/phones/"+fake.Anna+"/versions/x/content/photos/extract", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.AddCookie(&http.Cookie{Name: server.PlainCookie, Value: h.member(1).cookie})
+	resp, err := plainClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.CopyN(io.Discard, resp.Body, 1000); err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if err := <-x.done; err == nil {
+		t.Error("it went on for ever")
+	}
+	for end := time.Now().Add(5 * time.Second); !strings.Contains(h.log.String(), "a download of content broke") && time.Now().Before(end); {
+		time.Sleep(5 * time.Millisecond)
+	}
+	if log := h.log.String(); strings.Contains(log, "ERROR") || !strings.Contains(log, "a download of content broke") {
+		t.Errorf("the log:\n%s", log)
+	}
+}
+
+// endless has content without an end.
+type endless struct {
+	*fake.Household
+	done chan error
+}
+
+func (x *endless) Extract(_ context.Context, _ service.Who, _, _, _ string, _ extract.ExportOptions, started func(service.Version, extract.Info) io.Writer) (_ int, err error) {
+	w := started(service.Version{Name: "x"}, extract.Info{Title: "Photos"})
+	for err == nil {
+		_, err = w.Write(make([]byte, 64<<10))
+	}
+	err = fmt.Errorf("write picture: %w", err)
+	x.done <- err
+	return 0, err
 }
 
 // broken panics, or fails in ways that are nobody's but ours.
