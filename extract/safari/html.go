@@ -37,7 +37,7 @@ func (*Reader) Export(ctx context.Context, src *extract.Source, o extract.Export
 			return err
 		}
 	}
-	p := &pages{ctx: ctx, src: src, query: o.Query, out: out, rep: rep}
+	p := &pages{ctx: ctx, src: src, query: o.Query, put: export(ctx, o.Query, out), rep: rep}
 	if err := p.history(); err != nil {
 		return err
 	}
@@ -68,7 +68,8 @@ func exportBookmarks(ctx context.Context, src *extract.Source, q extract.Query, 
 // errNoBookmarks tells that there are other stores, but not that of bookmarks.
 var errNoBookmarks = fmt.Errorf("read Safari: Bookmarks.db: %w", extract.ErrAbsent)
 
-// Files implements extract.Filer: Bookmarks.html, where there are bookmarks.
+// Files implements extract.Filer: Bookmarks.html, where there are bookmarks, and what
+// Export writes of the history and of tabs.
 func (*Reader) Files(ctx context.Context, src *extract.Source, give func(extract.File) error) error {
 	if _, err := open(ctx, src, "", silent{}); err != nil {
 		return err
@@ -77,15 +78,19 @@ func (*Reader) Files(ctx context.Context, src *extract.Source, give func(extract
 		if !src.Has(path.Join(dir, "Bookmarks.db")) {
 			continue
 		}
-		return extract.Done(give(extract.File{Path: []string{"Bookmarks.html"}, Make: func(ctx context.Context, w io.Writer) error {
+		err := give(extract.File{Path: []string{"Bookmarks.html"}, Make: func(ctx context.Context, w io.Writer) error {
 			page, err := bookmarksPage(ctx, src, extract.Query{})
 			if err != nil {
 				return err
 			}
 			return page.write(w)
-		}}))
+		}})
+		if err != nil {
+			return extract.Done(err)
+		}
+		break
 	}
-	return nil
+	return extract.Done(pageFiles(ctx, src, give))
 }
 
 // page is a file of bookmarks, as the lines it has between its head and its end: flat, as

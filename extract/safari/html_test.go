@@ -126,18 +126,36 @@ func TestHTMLAgain(t *testing.T) {
 	if first != second || stats.Written != 0 || stats.Kept != 4 {
 		t.Errorf("second run: %+v", stats)
 	}
+	files := 0
 	err := safari.New().Files(t.Context(), src, func(f extract.File) error {
 		var b bytes.Buffer
 		if err := f.Make(t.Context(), &b); err != nil {
 			return err
 		}
-		if b.String() != first || f.Path[0] != "Bookmarks.html" {
-			t.Errorf("file %v differs", f.Path)
+		files++
+		written, err := os.ReadFile(filepath.Join(dir, "Safari", filepath.Join(f.Path...)))
+		if err != nil || !bytes.Equal(b.Bytes(), written) {
+			t.Errorf("file %v differs, %v", f.Path, err)
 		}
 		return nil
 	})
-	if err != nil {
-		t.Error(err)
+	if err != nil || files != 4 {
+		t.Errorf("%d files, %v", files, err)
+	}
+	full := errors.New("full")
+	for stop, want := range map[error]error{extract.ErrStop: nil, full: full} {
+		for after := range 4 {
+			n := 0
+			err := safari.New().Files(t.Context(), src, func(extract.File) error {
+				if n++; n > after {
+					return stop
+				}
+				return nil
+			})
+			if !errors.Is(err, want) || n != after+1 {
+				t.Errorf("%v after %d files: %d were given, %v", stop, after, n, err)
+			}
+		}
 	}
 	without := odd(t)
 	delete(without, "Bookmarks.db")

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"html/template"
 	"io"
 	"slices"
@@ -20,12 +21,16 @@ import (
 // maxVisits are on one page of history; a month with more has several.
 const maxVisits = 20_000
 
+// sink takes a page: where it is below the folder of the kind, a key, the time of what
+// is newest on it, and what writes it, which is good until sink returns.
+type sink func(at []string, key string, modified time.Time, write func(io.Writer) error) error
+
 // pages writes what is read of the history and of tabs.
 type pages struct {
 	ctx   context.Context
 	src   *extract.Source
 	query extract.Query
-	out   *outtree.Tree
+	put   sink
 	rep   extract.Reporter // may be nil
 
 	month  string
@@ -65,7 +70,7 @@ func (p *pages) openTabs() error {
 		all = append(all, pageLine{Open: true, Title: name})
 		all = append(append(all, folders[name]...), pageLine{Close: true})
 	}
-	return p.put([]string{"Open Tabs.html"}, "tabs.html", time.Time{}, all.write)
+	return p.put([]string{"Open Tabs.html"}, keyTabs, time.Time{}, all.write)
 }
 
 // read reads the records of a table. A store that cannot be read is reported, unless
@@ -151,16 +156,64 @@ func (p *pages) flush() error {
 	return p.put([]string{"History", name + ".html"}, "history/"+name, newest, func(w io.Writer) error { return historyPage.Execute(w, view) })
 }
 
-// put writes a page, unless it is there already.
-func (p *pages) put(at []string, key string, modified time.Time, write func(io.Writer) error) error {
-	sum := sha256.New()
-	if err := write(sum); err != nil {
+// export is a sink that writes a page into a tree, unless it is there already.
+func export(ctx context.Context, q extract.Query, out *outtree.Tree) sink {
+	return func(at []string, key string, modified time.Time, write func(io.Writer) error) error {
+		sum := sha256.New()
+		if err := write(sum); err != nil {
+			return err
+		}
+		_, err := out.Put(ctx, outtree.File{Path: append([]string{"Safari"}, at...), Key: joined("/", "safari", key, q.Group, q.Key),
+			Stamp: hex.EncodeToString(sum.Sum(nil)[:16]), ModTime: modified, Document: true}, write)
 		return err
 	}
-	_, err := p.out.Put(p.ctx, outtree.File{Path: append([]string{"Safari"}, at...), Key: joined("/", "safari", key, p.query.Group, p.query.Key),
-		Stamp: hex.EncodeToString(sum.Sum(nil)[:16]), ModTime: modified, Document: true}, write)
-	return err
 }
+
+// pageFiles gives a file for each page of the history, and one for the tabs. What is on
+// a page is read when somebody opens it.
+func pageFiles(ctx context.Context, src *extract.Source, give func(extract.File) error) error {
+	var failed error // or enough; it must not be taken for a store that cannot be read
+	p := &pages{ctx: ctx, src: src}
+	p.put = func(at []string, key string, modified time.Time, _ func(io.Writer) error) error {
+		failed = give(extract.File{Path: at, Time: modified, Make: func(ctx context.Context, w io.Writer) error { return writePage(ctx, src, key, w) }})
+		return failed
+	}
+	err := p.history()
+	if err = cmp.Or(failed, err); err != nil {
+		return err
+	}
+	err = p.openTabs()
+	return cmp.Or(failed, err)
+}
+
+// writePage writes the page that has a key.
+func writePage(ctx context.Context, src *extract.Source, key string, w io.Writer) error {
+	var failed error
+	found := false
+	p := &pages{ctx: ctx, src: src}
+	p.put = func(_ []string, k string, _ time.Time, write func(io.Writer) error) error {
+		if k != key {
+			return nil
+		}
+		found, failed = true, write(w)
+		return cmp.Or(failed, extract.ErrStop)
+	}
+	read := p.history
+	if key == keyTabs {
+		read = p.openTabs
+	}
+	err := extract.Done(read())
+	if err = cmp.Or(failed, err); err != nil {
+		return err
+	}
+	if !found {
+		return fmt.Errorf("read Safari: %s: %w", key, extract.ErrAbsent)
+	}
+	return nil
+}
+
+// keyTabs is that of the page of tabs.
+const keyTabs = "tabs.html"
 
 type (
 	historyView struct {
