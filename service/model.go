@@ -137,7 +137,7 @@ type Entry struct {
 	Name    string // to show: an app's name at the top, else the last part of Path
 	App     string // bundle ID, at the top
 	Dir     bool
-	Size    int64
+	Size    int64 // of a file; 0 of a folder, where it is not added up
 	ModTime time.Time
 }
 

@@ -98,7 +98,11 @@ func nodeLine(path string, n *format.Node, long bool) string {
 	if n.Type == format.NodeSymlink {
 		path += " -> " + printable(n.LinkTarget)
 	}
-	return fmt.Sprintf("%s %5d %5d %6d %s %s", n.Mode, n.UID, n.GID, n.Size, n.ModTime.Local().Format(time.DateTime), path)
+	size := fmt.Sprint(n.Size)
+	if n.Type == format.NodeDir {
+		size = "" // what is in it is not added up
+	}
+	return fmt.Sprintf("%s %5d %5d %6s %s %s", n.Mode, n.UID, n.GID, size, n.ModTime.Local().Format(time.DateTime), path)
 }
 
 // itemProblem is the line of JSON about something that a command could not do.

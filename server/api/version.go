@@ -28,7 +28,7 @@ type Entry struct {
 	Name     string    `json:"name"`
 	App      string    `json:"app,omitempty" doc:"Bundle ID, at the top"`
 	Dir      bool      `json:"dir"`
-	Size     int64     `json:"size"`
+	Size     int64     `json:"size,omitempty" doc:"Bytes of a file; folders have none"`
 	Modified time.Time `json:"modified,omitzero"`
 }
 
