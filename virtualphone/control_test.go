@@ -125,7 +125,14 @@ func TestControlOnline(t *testing.T) {
 	if got := n.Receive().(dict)["Name"]; got != "com.apple.itunes-client.syncCancelRequest" {
 		t.Error(got)
 	}
-	check(t, c.Reboot(ctx))
+	rebooted := make(chan error, 1)
+	go func() { rebooted <- c.Reboot(ctx) }()
+	await(t, h.phone, "down", 1)
+	digest(t, c) // which waits, since a restore is put in place then
+	if st, err := c.Status(ctx); err != nil || !st.Attached {
+		t.Errorf("a digest of a phone that is off: %+v, %v", st, err)
+	}
+	check(t, <-rebooted)
 	check(t, c.Erase(ctx))
 	h.lockdown().Refused("InvalidHostID", dict{"Request": "StartSession", "HostID": h.record.HostID})
 	check(t, c.FinishSetup(ctx))

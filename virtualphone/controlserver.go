@@ -113,11 +113,16 @@ func (c *controlServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// digest streams; what goes wrong on the way is told in a trailer.
+// digest waits for a phone that restarts, which puts its files in place then, and
+// streams; what goes wrong on the way is told in a trailer.
 func (c *controlServer) digest(ctx context.Context, w http.ResponseWriter, p *Phone) {
 	w.Header().Set("Trailer", errorTrailer)
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	if err := p.Digest(ctx, w); err != nil {
+	err := p.awaitUp(ctx)
+	if err == nil {
+		err = p.Digest(ctx, w)
+	}
+	if err != nil {
 		w.Header().Set(errorTrailer, strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
 }

@@ -253,6 +253,25 @@ func (p *Phone) bootUp(ctx context.Context) {
 	p.events.add("up")
 }
 
+// awaitUp waits until the phone is on, when it restarts.
+func (p *Phone) awaitUp(ctx context.Context) error {
+	for {
+		p.mu.Lock()
+		on := p.on
+		p.mu.Unlock()
+		if on {
+			return nil
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-p.ctx.Done():
+			return context.Cause(p.ctx)
+		}
+	}
+}
+
 func (p *Phone) bootCount() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
