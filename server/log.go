@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"runtime/debug"
 	"time"
@@ -65,7 +66,11 @@ func (rt *router) logged(next http.Handler) http.Handler {
 		defer func() {
 			p := recover()
 			abort := p != nil && rt.panicked(w, r, t, p)
-			rt.o.Log.InfoContext(r.Context(), "request", "method", method(r), "route", t.pattern, "status", t.status, "bytes", t.bytes,
+			level := slog.LevelInfo
+			if t.pattern == "GET /healthz" {
+				level = slog.LevelDebug // asked every few seconds
+			}
+			rt.o.Log.Log(r.Context(), level, "request", "method", method(r), "route", t.pattern, "status", t.status, "bytes", t.bytes,
 				"took", rt.o.Now().Sub(began).Round(time.Millisecond/10), "account", t.account)
 			if abort {
 				panic(http.ErrAbortHandler)

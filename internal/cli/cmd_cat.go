@@ -93,7 +93,14 @@ func checkCat(cmd *cobra.Command, args []string) error {
 		return usageOf(cmd, fmt.Errorf("cat: %q is none of config, index, snapshot, key, pack, blob, tree, lock", args[0]))
 	}
 	if len(args) != 1+want {
-		return usageOf(cmd, fmt.Errorf("cat %s: %d IDs, want %d", args[0], len(args)-1, want))
+		err := fmt.Errorf("cat %s: %d IDs, want %d", args[0], len(args)-1, want)
+		if folder := map[string]string{"index": "index", "key": "keys", "lock": "locks", "pack": "data"}[args[0]]; folder != "" {
+			return &usageError{err, fmt.Sprintf("an ID is the name of a file in the repository's folder %q, or the beginning of it", folder)}
+		}
+		if args[0] == "snapshot" {
+			return &usageError{err, "\"keepsake snapshots\" lists them; or latest"}
+		}
+		return usageOf(cmd, err)
 	}
 	return nil
 }

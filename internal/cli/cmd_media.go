@@ -234,7 +234,7 @@ func (a *app) showMedia(m mediaSummary) error {
 			progress.Size(c.ReadBytes), progress.Size(c.Added), progress.Took(duration(m.Seconds)))
 	}
 	if m.Protected.Items > 0 {
-		a.sentences("  Left out: %s under FairPlay, playable nowhere else (--protected copies what is there)\n", progress.Count(m.Protected.Items, "track", "tracks"))
+		a.sentences("  Left out: %s (FairPlay), playable nowhere else (--protected copies what is there)\n", progress.Count(m.Protected.Items, "copy-protected track", "copy-protected tracks"))
 	}
 	a.showMediaProblems(m.Problems)
 	return incomplete(int64(len(m.Problems)))

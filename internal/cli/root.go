@@ -67,7 +67,7 @@ func newRoot(a *app) *cobra.Command {
 
 	flags := root.PersistentFlags()
 	flags.SortFlags = false
-	flags.StringVarP(&a.phone, "udid", "u", "", "which `PHONE`: its UDID, the beginning of it, or its name")
+	flags.StringVarP(&a.phone, "udid", "u", "", "which `PHONE`: its UDID, its name, or the beginning of either")
 	flags.BoolVar(&a.json, "json", false, "one JSON object a line on standard output")
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "no progress; results, requests and errors only")
 	flags.BoolVarP(&a.verbose, "verbose", "v", false, "more detail")

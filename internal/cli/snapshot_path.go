@@ -89,7 +89,8 @@ func newNodeJSON(path string, n *format.Node) nodeJSON {
 		Size: n.Size, Mode: n.Mode, Permissions: n.Mode.String(), ModTime: n.ModTime, AccessTime: n.AccessTime, ChangeTime: n.ChangeTime, LinkTarget: n.LinkTarget}
 }
 
-// nodeLine is an entry for people: its path, or with more about it in front.
+// nodeLine is an entry for people: its path, or with more about it in front, as restic
+// prints it; so folders are of size 0.
 func nodeLine(path string, n *format.Node, long bool) string {
 	path = printable(path)
 	if !long {
@@ -98,11 +99,7 @@ func nodeLine(path string, n *format.Node, long bool) string {
 	if n.Type == format.NodeSymlink {
 		path += " -> " + printable(n.LinkTarget)
 	}
-	size := fmt.Sprint(n.Size)
-	if n.Type == format.NodeDir {
-		size = "" // what is in it is not added up
-	}
-	return fmt.Sprintf("%s %5d %5d %6s %s %s", n.Mode, n.UID, n.GID, size, n.ModTime.Local().Format(time.DateTime), path)
+	return fmt.Sprintf("%s %5d %5d %6d %s %s", n.Mode, n.UID, n.GID, n.Size, n.ModTime.Local().Format(time.DateTime), path)
 }
 
 // itemProblem is the line of JSON about something that a command could not do.
