@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -270,6 +271,9 @@ changes from now on is stored once more. A config that is whole is left alone.`,
 			if err != nil {
 				return err
 			}
+			if err := a.refuseLocation(cmd, location); err != nil {
+				return err
+			}
 			be, err := a.openBackend(cmd.Context(), location, &a.repo)
 			if err != nil {
 				return err
@@ -295,4 +299,24 @@ changes from now on is stored once more. A config that is whole is left alone.`,
 		},
 	}
 	return a.repositoryCommand(cmd)
+}
+
+// refuseLocation refuses a location with a repository for each phone: it has no config
+// itself, and needs none.
+func (a *app) refuseLocation(cmd *cobra.Command, at string) error {
+	p, err := a.look(cmd.Context(), at, &a.repo)
+	if err != nil {
+		return nil // a repository without its config may look like nothing
+	}
+	if err := p.Close(); err != nil {
+		return err
+	}
+	if len(p.Members) == 0 {
+		return nil
+	}
+	var places []string
+	for _, m := range p.Members {
+		places = append(places, m.At.String())
+	}
+	return &usageError{fmt.Errorf("%s: %v is a location with a repository for each phone", name(cmd), p.At), "say which of them with --repo: " + strings.Join(places, ", ")}
 }

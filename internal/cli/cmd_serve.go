@@ -189,7 +189,7 @@ func (a *app) autostart(ctx context.Context, f serveFlags) error {
 	o := autostart.Options{Executable: self, Args: args, Home: a.Getenv("HOME")}
 	if f.uninstall {
 		if err := autostart.Uninstall(ctx, o); err != nil {
-			return err
+			return autostartError(err)
 		}
 		a.printf("It does not start by itself any more. What it has kept is still in %s.\n", data)
 		return nil
@@ -200,7 +200,7 @@ func (a *app) autostart(ctx context.Context, f serveFlags) error {
 	}
 	state, err := do(ctx, o)
 	if err != nil {
-		return err
+		return autostartError(err)
 	}
 	switch {
 	case !state.Installed:
@@ -214,6 +214,15 @@ func (a *app) autostart(ctx context.Context, f serveFlags) error {
 		a.printf("%s\n", progressSentence(state.Hint))
 	}
 	return nil
+}
+
+// autostartError tells what to do when the system has not done its part.
+func autostartError(err error) error {
+	var refused *autostart.CommandError
+	if !errors.As(err, &refused) {
+		return err
+	}
+	return &hintError{err: err, hint: "what starts programs does not answer this account, as in a container, or behind sudo or su: sign in as yourself and repeat it, or start \"keepsake serve\" in another way; docs/running.md has some"}
 }
 
 // whereItRuns is the address of the service, if it has said so already.
