@@ -116,7 +116,7 @@ func readLibrary(ctx context.Context, l *library, f *folders, page *extract.Page
 	}
 	page.Skip -= skipped // they are left out already
 	b := newBeside(ctx, l, out, len(pks) > wholesale)
-	for portion := firstPortion; len(pks) > 0; portion = min(2*portion, lastPortion) {
+	for portion := firstPortion; len(pks) > 0; portion = min(4*portion, lastPortion) {
 		n := min(portion, len(pks))
 		photos, err := l.read(ctx, pks[:n], out)
 		if err != nil {

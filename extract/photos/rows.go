@@ -18,10 +18,10 @@ import (
 // Assets are read in portions that grow. Each portion is a walk over the library from
 // front to back; where the dates are in another order than the rows, small portions
 // would be many walks, and in a repository each walk decodes the library once more. A
-// portion of 16,000 takes about 20 MiB.
+// portion of 32,000 takes about 40 MiB.
 const (
 	firstPortion = 500
-	lastPortion  = 16_000
+	lastPortion  = 32_000
 	// wholesale: of more assets than that, the albums, words and people of all are read
 	// at once.
 	wholesale = 4000
